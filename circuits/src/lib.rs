@@ -1,0 +1,1 @@
+//! Proofs of quantised neural-network inference on the `zkmill` kernels.

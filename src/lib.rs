@@ -1,0 +1,1 @@
+//! Proving kernels for matrix-heavy zero-knowledge machine learning over BN254.
