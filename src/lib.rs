@@ -1,1 +1,28 @@
 //! Proving kernels for matrix-heavy zero-knowledge machine learning over BN254.
+#![warn(missing_docs)]
+
+mod backend;
+mod cpu;
+mod curve;
+mod element;
+mod error;
+mod host;
+pub mod lookup;
+pub mod matrix;
+pub mod msm;
+pub mod ntt;
+pub mod sumcheck;
+pub mod vector;
+
+pub use backend::{Backend, Halves, Len, Memory};
+pub use cpu::{Cpu, Tier};
+pub use curve::{Curve, G1, G1Affine, G2, G2Affine};
+pub use element::{Element, Fq, Fq2, Fr, Int, Key, Scalar, Signed};
+pub use error::{Error, Result};
+pub use host::Host;
+pub use lookup::Lookup;
+pub use matrix::Matrix;
+pub use msm::Msm;
+pub use ntt::Ntt;
+pub use sumcheck::Sumcheck;
+pub use vector::Vector;
