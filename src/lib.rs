@@ -11,6 +11,7 @@ pub mod lookup;
 pub mod matrix;
 pub mod msm;
 pub mod ntt;
+mod reference;
 pub mod sumcheck;
 pub mod vector;
 
@@ -24,5 +25,6 @@ pub use lookup::Lookup;
 pub use matrix::Matrix;
 pub use msm::Msm;
 pub use ntt::Ntt;
+pub use reference::Reference;
 pub use sumcheck::Sumcheck;
 pub use vector::Vector;
