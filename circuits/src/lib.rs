@@ -3,3 +3,4 @@
 pub mod bases;
 pub mod channel;
 pub mod hash_to_curve;
+pub mod model;
