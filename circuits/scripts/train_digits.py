@@ -2,21 +2,21 @@
 """Train, quantise and export the digits network of the `digits` example.
 
 A 64-128-64-10 ReLU network learns scikit-learn's 8 x 8 handwritten digits in float64 and is quantised after
-training to the integer model that `circuits/MODEL_FORMAT.md` defines. Two files are written to `circuits/data`:
+training to the integer model that `circuits/MODEL_FORMAT.md` defines. Two files go to `circuits/data`:
 
     digits-model.safetensors   the quantised network
-    digits-test.safetensors    the held-out images, their labels, the float network's predictions on them and the
-                               quantised network's logits, computed here and so independently of the Rust code
+    digits-test.safetensors    the held-out images, their labels, the float network's predictions on them and
+                               the quantised network's logits, computed here, independently of the Rust code
 
     python3 -m venv .venv && .venv/bin/pip install -r circuits/scripts/requirements.txt
     .venv/bin/python circuits/scripts/train_digits.py            # writes the files
-    .venv/bin/python circuits/scripts/train_digits.py --check    # a fresh run must equal the files, byte for byte
+    .venv/bin/python circuits/scripts/train_digits.py --check    # is a fresh run equal, byte for byte?
 
-The files are the same on every machine, although BLAS adds in an order that depends on the processor and on the
-number of threads: both operands of every matrix product are first rounded to multiples of 2^-18, so that each
-partial sum is exact in float64 (`matmul` asserts it) and no order can change it. The rest is elementwise IEEE
-arithmetic, but for `exp`, whose last bit may differ between processors; the softmax is rounded to the same grid
-before it is used, which hides that bit except with a probability of about 2^-14 for the whole training.
+The files are the same on every machine, although BLAS adds in an order that depends on the processor and on
+the number of threads: both operands of every matrix product are first rounded to multiples of 2^-18, so that
+each partial sum is exact in float64 (`matmul` asserts it) and no order can change it. The rest is elementwise
+IEEE arithmetic, but for `exp`, whose last bit may differ between processors; the softmax is rounded to the
+same grid before it is used, which hides that bit but for a probability of about 2^-14 in the whole training.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def matmul(a, b):
 
 
 def forward(parameters, x):
-    """The input of every layer, and the logits. Activations and parameters are grid values where they meet."""
+    """The input of every layer, and the logits; activations and parameters are rounded to the grid."""
     inputs = []
     for weights, bias in parameters:
         inputs.append(x)
@@ -119,10 +119,10 @@ def requantise(acc, multiplier):
 def quantise(parameters, images):
     """Symmetric post-training quantisation, one scale per layer; the multipliers fit the training images.
 
-    A layer's input is `scale * x` for an i8 `x`. Its weights are `w_scale * W`, its bias and accumulators are in
-    units of `scale * w_scale`. The multiplier m maps the largest accumulator of the training set to 127, so that
-    nothing is clamped there; the next layer's scale is *defined* as `scale * w_scale * 2^16 / m`, so rounding m
-    to an integer costs no accuracy.
+    A layer's input is `scale * x` for an i8 `x`. Its weights are `w_scale * W`, its bias and accumulators are
+    in units of `scale * w_scale`. The multiplier m takes the training set's largest accumulator to 127, so
+    that nothing is clamped there; the next layer's scale is *defined* as `scale * w_scale * 2^16 / m`, so
+    rounding m to an integer costs no accuracy.
     """
     layers, x, scale = [], images, 1 / 16  # The float network saw pixel / 16; the integer one sees the pixel.
     for i, (weights, bias) in enumerate(parameters):
@@ -167,7 +167,9 @@ def model_file(layers):
         tensors[f"layers.{i}.weight"] = weights
         tensors[f"layers.{i}.bias"] = bias
         described.append(
-            multiplier and {"multiplier": multiplier, "activation": "relu", "table_bits": TABLE_BITS}
+            None
+            if multiplier is None
+            else {"multiplier": multiplier, "activation": "relu", "table_bits": TABLE_BITS}
         )
     return safetensors.numpy.save(tensors, metadata({"format": "model", "version": 1, "layers": described}))
 
@@ -197,10 +199,12 @@ def build():
         float_predictions = forward(parameters, x / 16)[1].argmax(axis=1)
         logits, ranges = infer(layers, x)
         accuracy[name] = 100 * np.mean(float_predictions == y), 100 * np.mean(logits.argmax(axis=1) == y)
-        print(f"{name}: {len(y)} images, float {accuracy[name][0]:.2f} %, quantised {accuracy[name][1]:.2f} %, "
-              f"the two agree on {100 * np.mean(float_predictions == logits.argmax(axis=1)):.2f} %")
+        agreement = 100 * np.mean(float_predictions == logits.argmax(axis=1))
+        print(f"{name}: {len(y)} images, accuracy {accuracy[name][0]:.2f} % float, {accuracy[name][1]:.2f} %"
+              f" quantised, which predict alike for {agreement:.2f} %")
         for i, (low, high) in enumerate(ranges):
-            print(f"  layer {i}: m = {layers[i][2]}, Y' in {low}..={high}, table -{2**(TABLE_BITS - 1)}..{2**(TABLE_BITS - 1)}")
+            end = 2 ** (TABLE_BITS - 1)
+            print(f"  layer {i}: m = {layers[i][2]}, Y' in {low}..={high}, table {-end}..={end - 1}")
             # Half the table is margin for inputs that neither set contains.
             assert max(-low, high) < 2 ** (TABLE_BITS - 2), "Y' comes too near to the table's end"
     float_accuracy, quantised_accuracy = accuracy["held-out"]
@@ -229,7 +233,8 @@ def main():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
             verdict = "written"
-        print(f"{path.name}: {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()[:16]}, {verdict}")
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        print(f"{path.name}: {len(content)} bytes, sha256 {digest}, {verdict}")
     sys.exit(failed)
 
 

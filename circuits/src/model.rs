@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! Acc = X W + 1 (x) bias                        i32, the bias added to every row
-//! m Acc + 2^15 = 2^16 Y' + rem                  rem in [0, 2^16): Y' is m Acc / 2^16 rounded to nearest, halves up
+//! m Acc + 2^15 = 2^16 Y' + rem                  rem in [0, 2^16): Y' is m Acc / 2^16 rounded half up
 //! Y = act(Y')                                   i8, the next layer's X
 //! ```
 //!
