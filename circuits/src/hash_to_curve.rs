@@ -13,7 +13,7 @@
 
 use ark_bn254::{Fq, G1Affine, G1Projective};
 use ark_ec::CurveGroup;
-use ark_ff::{AdditiveGroup, BigInteger, Field, MontFp, PrimeField, batch_inversion};
+use ark_ff::{BigInteger, Field, MontFp, PrimeField, batch_inversion};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -124,7 +124,7 @@ fn is_odd(x: &Fq) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use ark_ff::LegendreSymbol;
+    use ark_ff::{AdditiveGroup, LegendreSymbol};
     use ark_serialize::CanonicalSerialize;
     use halo2curves::CurveExt;
     use halo2curves::ff::PrimeField as _;
