@@ -268,6 +268,21 @@ fn every_change_changes_every_later_challenge() {
     assert!(changes > 1500, "{changes} changes");
 }
 
+/// Labels and contents made to look like each other's length fields.
+#[test]
+fn public_messages_are_not_confused() {
+    let end = |label, bytes: &[u8]| prove(b"", &[Op::Public(label, bytes.to_vec()), Op::Challenge]).1;
+    let inner = [1, 0, 0, 0, 0, 0, 0, 0, b'x'];
+    assert_ne!(end("", &inner), end("\t\0\0\0\0\0\0\0", b"x"));
+    // A context that goes on like the header and the bytes of a message.
+    let (_, split) = prove(b"", &[Op::Public("a", vec![7]), Op::Challenge]);
+    let message = [&[1, 1, 0, 0, 0, 0, 0, 0, 0, b'a'][..], &[1, 0, 0, 0, 0, 0, 0, 0, 7]].concat();
+    assert_ne!(prove(&message, &[Op::Challenge]).1, split);
+    // One public message with the bytes of two.
+    let (_, two) = prove(b"", &[Op::Public("a", vec![7]), Op::Public("a", vec![7]), Op::Challenge]);
+    assert_ne!(end("a", &[&[7][..], &message].concat()), two);
+}
+
 #[test]
 fn every_flipped_bit_of_a_proof_is_an_error_or_another_transcript() {
     let script = script();
