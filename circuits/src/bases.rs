@@ -43,7 +43,7 @@ pub enum BasesError {
 impl CommitmentKey {
     /// Derives the bases for rows of `2^log_row` entries, on all threads of the current rayon pool.
     ///
-    /// Deterministic. Costs about 25 us of one core per point.
+    /// Deterministic. Costs about 40 us of one core per point.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@
 
 use ark_bn254::{Fq, G1Affine, G1Projective};
 use ark_ec::CurveGroup;
-use ark_ff::{AdditiveGroup, BigInteger, Field, MontFp, PrimeField, batch_inversion};
+use ark_ff::{BigInteger, Field, MontFp, PrimeField, batch_inversion};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -38,7 +38,7 @@ const C4: Fq = MontFp!("72960809572797584074154685817524250295654370524326078875
 
 /// Hashes every message under the domain separation tag `dst`; the points come in the messages' order.
 ///
-/// A tag of more than 255 bytes does not compile.
+/// An empty tag and one of more than 255 bytes do not compile.
 pub fn hash_to_curve<const N: usize, M: AsRef<[u8]> + Sync>(dst: &[u8; N], messages: &[M]) -> Vec<G1Affine> {
     let points: Vec<G1Projective> = messages
         .par_chunks(CHUNK)
@@ -60,7 +60,7 @@ fn hash_to_field<const N: usize>(dst: &[u8; N], message: &[u8]) -> [Fq; 2] {
 
 /// `expand_message_xmd` with SHA-256 for `2 L` bytes, RFC 9380 section 5.3.1.
 fn expand_message_xmd<const N: usize>(dst: &[u8; N], message: &[u8]) -> [u8; 2 * FIELD_BYTES] {
-    const { assert!(N <= 255, "a domain separation tag has at most 255 bytes") }
+    const { assert!(0 < N && N <= 255, "a domain separation tag has 1 to 255 bytes") }
     /// The input block of SHA-256.
     const BLOCK: usize = 64;
     let finish =
@@ -124,7 +124,7 @@ fn is_odd(x: &Fq) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use ark_ff::LegendreSymbol;
+    use ark_ff::{AdditiveGroup, LegendreSymbol};
     use ark_serialize::CanonicalSerialize;
     use halo2curves::CurveExt;
     use halo2curves::ff::PrimeField as _;
