@@ -5,6 +5,7 @@
 
 mod inverse;
 pub mod portable;
+pub mod prepared;
 pub mod quadratic;
 
 use std::ops::{Add, Mul, Neg, Sub};
