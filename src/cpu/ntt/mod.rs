@@ -85,45 +85,20 @@ fn transform_batch<C: MontConfig<4>>(
     transform: &Transform<Field<C>>,
     batch: &mut [&mut [Field<C>]],
 ) {
+    if domain.log_n == 0 {
+        return;
+    }
     let elements = batch.len() << domain.log_n;
     let threads = if elements >> PARALLEL == 0 { 1 } else { rayon::current_num_threads() };
     let side_by_side = domain.log_n < PARALLEL || batch.len() >= 4 * threads;
     if threads > 1 && side_by_side && batch.len() > 1 {
+        let job = Job::new(domain, transform, 1);
         let items_per_task = (1 << (PARALLEL - 1)) >> domain.log_n;
         let tasks = batch.par_iter_mut().with_min_len(items_per_task.max(1));
-        tasks.for_each(|item| transform_one(domain, transform, item, 1));
+        tasks.for_each(|item| job.run(item));
     } else {
-        for item in batch {
-            transform_one(domain, transform, item, threads);
-        }
-    }
-}
-
-/// One transform on (about) so many threads.
-fn transform_one<C: MontConfig<4>>(
-    domain: &Domain<C>,
-    transform: &Transform<Field<C>>,
-    data: &mut [Field<C>],
-    threads: usize,
-) {
-    if domain.log_n == 0 {
-        return;
-    }
-    let plan = Plan::new(domain.log_n, threads);
-    let natural = transform.order == Order::Natural;
-    match transform.direction {
-        Direction::Forward => {
-            plan.run(domain, Direction::Forward, transform.coset, data);
-            if natural {
-                permute::bit_reverse(data, domain.log_n, plan.parallel);
-            }
-        }
-        Direction::Inverse => {
-            if natural {
-                permute::bit_reverse(data, domain.log_n, plan.parallel);
-            }
-            plan.run(domain, Direction::Inverse, transform.coset, data);
-        }
+        let job = Job::new(domain, transform, threads);
+        batch.iter_mut().for_each(|item| job.run(item));
     }
 }
 
@@ -158,63 +133,120 @@ impl Plan {
             (first, end - first)
         })
     }
+}
 
-    fn run<C: MontConfig<4>>(
-        &self,
-        domain: &Domain<C>,
-        direction: Direction,
-        coset: Option<Field<C>>,
-        data: &mut [Field<C>],
-    ) {
-        let table = &domain.table[..];
-        let twist = coset.map(|g| Twist::new(g, self.log_n, direction));
-        let heap = twist.as_ref().map(|twist| twist.heap(table, 0, self.log_n, self.log_n - self.log_chunk));
-        let source = match &heap {
-            Some(heap) => Source::Heap(heap),
-            None => Source::Table(table),
-        };
-        let chunks = |data: &mut [Field<C>]| {
-            let chunk = |(index, data): (usize, &mut [Field<C>])| {
-                if self.log_n <= COMPLETE {
-                    chunk(direction, data, table, index, twist.as_ref());
-                } else {
-                    let h =
-                        twiddles::entry::<C>(index, self.log_chunk - 1) * coset.unwrap_or(Field::<C>::ONE);
-                    chunk(direction, data, table, 0, Some(&Twist::new(h, self.log_chunk, direction)));
-                }
-            };
-            let len = 1 << self.log_chunk;
-            if self.parallel {
-                data.par_chunks_exact_mut(len).enumerate().for_each(chunk);
-            } else {
-                data.chunks_exact_mut(len).enumerate().for_each(chunk);
-            }
-        };
-        match direction {
+/// One kind of transform of one length, ready to run on any number of items.
+struct Job<'d, C: MontConfig<4>> {
+    domain: &'d Domain<C>,
+    direction: Direction,
+    order: Order,
+    plan: Plan,
+    /// The coset's, as far as it concerns the chunks as well.
+    twist: Option<Twist<C>>,
+    /// The twisted twiddles of the column passes.
+    heap: Option<Vec<Prepared>>,
+    /// Representative of the coset.
+    shift: Field<C>,
+}
+
+impl<'d, C: MontConfig<4>> Job<'d, C> {
+    fn new(domain: &'d Domain<C>, transform: &Transform<Field<C>>, threads: usize) -> Self {
+        let &Transform { direction, order, coset } = transform;
+        let log_n = domain.log_n;
+        let plan = Plan::new(log_n, threads);
+        let twist = coset.map(|g| Twist::new(g, log_n, direction));
+        let column_levels = log_n - plan.log_chunk;
+        let heap = twist.as_ref().map(|twist| twist.heap(&domain.table, 0, log_n, column_levels));
+        Self { domain, direction, order, plan, twist, heap, shift: coset.unwrap_or(Field::<C>::ONE) }
+    }
+
+    fn run(&self, data: &mut [Field<C>]) {
+        let Plan { log_n, log_chunk, parallel } = self.plan;
+        match self.direction {
             Direction::Forward => {
-                self.column_passes().for_each(|pass| self.columns(direction, data, pass, source));
-                chunks(data);
+                self.plan.column_passes().for_each(|pass| self.columns(data, pass));
+                self.chunks(data);
+                if self.order == Order::Natural {
+                    permute::bit_reverse(data, log_n, parallel);
+                }
             }
             Direction::Inverse => {
-                chunks(data);
-                self.column_passes().rev().for_each(|pass| self.columns(direction, data, pass, source));
+                if self.order == Order::Natural {
+                    permute::bit_reverse(data, log_n, parallel);
+                }
+                self.chunks(data);
+                self.plan.column_passes().rev().for_each(|pass| self.columns(data, pass));
+                // With column passes the last of them does it, while its data is in the cache.
+                if log_n == log_chunk {
+                    divide(data, log_n);
+                }
             }
         }
-        // What remains to be done by the pass that runs last is done there while its data is in the cache.
-        if direction == Direction::Inverse && self.log_n == self.log_chunk {
-            divide(data, self.log_n);
+    }
+
+    /// All levels of all chunks.
+    fn chunks(&self, data: &mut [Field<C>]) {
+        let Plan { log_n, log_chunk, parallel } = self.plan;
+        let run = |(index, data): (usize, &mut [Field<C>])| {
+            if log_n <= COMPLETE {
+                self.chunk(data, index, self.twist.as_ref());
+            } else {
+                let h = twiddles::entry::<C>(index, log_chunk - 1) * self.shift;
+                self.chunk(data, 0, Some(&Twist::new(h, log_chunk, self.direction)));
+            }
+        };
+        if parallel {
+            data.par_chunks_exact_mut(1 << log_chunk).enumerate().for_each(run);
+        } else {
+            data.chunks_exact_mut(1 << log_chunk).enumerate().for_each(run);
+        }
+    }
+
+    /// Runs all levels of the chunk that is block `base` of its level. Canonical after a forward transform.
+    fn chunk(&self, data: &mut [Field<C>], base: usize, twist: Option<&Twist<C>>) {
+        let (direction, table) = (self.direction, &self.domain.table[..]);
+        let log_len = self.plan.log_chunk;
+        let plain =
+            |levels, block| Levels { direction, first: 0, levels, block, source: Source::Table(table) };
+        let Some(twist) = twist else {
+            plain(log_len, base).run(data);
+            if direction == Direction::Forward {
+                canonicalise(data);
+            }
+            return;
+        };
+        let log_run = twist.log_run();
+        let above = log_len - log_run;
+        let heap = twist.heap(table, base, log_len, above);
+        let twisted = Levels { direction, first: 0, levels: above, block: 0, source: Source::Heap(&heap) };
+        let runs = data.len() >> log_run;
+        let plain = |run| plain(log_run, (base << above) + run);
+        match direction {
+            Direction::Forward => {
+                twisted.run(data);
+                for (data, run) in data.chunks_exact_mut(1 << log_run).zip(0..runs) {
+                    scale_runs(data, twist);
+                    plain(run).run(data);
+                    canonicalise(data);
+                }
+            }
+            Direction::Inverse => {
+                for (data, run) in data.chunks_exact_mut(1 << log_run).zip(0..runs) {
+                    plain(run).run(data);
+                    scale_runs(data, twist);
+                }
+                twisted.run(data);
+            }
         }
     }
 
     /// A column pass: `levels` levels from level `first` on, over all blocks of that level.
-    fn columns<C: MontConfig<4>>(
-        &self,
-        direction: Direction,
-        data: &mut [Field<C>],
-        (first, levels): (u32, u32),
-        source: Source<'_>,
-    ) {
-        let log_block = self.log_n - first;
+    fn columns(&self, data: &mut [Field<C>], (first, levels): (u32, u32)) {
+        let source = match &self.heap {
+            Some(heap) => Source::Heap(heap),
+            None => Source::Table(&self.domain.table),
+        };
+        let log_block = self.plan.log_n - first;
         let stride = 1 << (log_block - levels);
         let groups = stride / WIDTH;
         let data = Shared::new(data);
@@ -228,9 +260,9 @@ impl Plan {
                 let values: [Field<C>; WIDTH] = unsafe { data.read(row(i)) };
                 buffer.extend(values);
             }
-            Levels { direction, first, levels, block, source }.run(buffer);
-            if direction == Direction::Inverse && first == 0 {
-                divide(buffer, self.log_n);
+            Levels { direction: self.direction, first, levels, block, source }.run(buffer);
+            if self.direction == Direction::Inverse && first == 0 {
+                divide(buffer, self.plan.log_n);
             }
             for (i, values) in buffer.as_chunks::<WIDTH>().0.iter().enumerate() {
                 // SAFETY: as for reading.
@@ -239,53 +271,11 @@ impl Plan {
         };
         let tasks = groups << first;
         let buffer = || Vec::with_capacity(WIDTH << levels);
-        if self.parallel {
+        if self.plan.parallel {
             (0..tasks).into_par_iter().for_each_init(buffer, task);
         } else {
             let mut buffer = buffer();
             (0..tasks).for_each(|index| task(&mut buffer, index));
-        }
-    }
-}
-
-/// Runs all levels of the chunk that is block `base` of its level. Canonical after a forward transform.
-fn chunk<C: MontConfig<4>>(
-    direction: Direction,
-    data: &mut [Field<C>],
-    table: &[Prepared],
-    base: usize,
-    twist: Option<&Twist<C>>,
-) {
-    let log_len = data.len().ilog2();
-    let plain = |levels, block| Levels { direction, first: 0, levels, block, source: Source::Table(table) };
-    let Some(twist) = twist else {
-        plain(log_len, base).run(data);
-        if direction == Direction::Forward {
-            canonicalise(data);
-        }
-        return;
-    };
-    let log_run = twist.log_run();
-    let above = log_len - log_run;
-    let heap = twist.heap(table, base, log_len, above);
-    let twisted = Levels { direction, first: 0, levels: above, block: 0, source: Source::Heap(&heap) };
-    let run_len = 1 << log_run;
-    let run = |i| plain(log_run, (base << above) + i);
-    match direction {
-        Direction::Forward => {
-            twisted.run(data);
-            for (i, data) in data.chunks_exact_mut(run_len).enumerate() {
-                scale_runs(data, twist);
-                run(i).run(data);
-                canonicalise(data);
-            }
-        }
-        Direction::Inverse => {
-            for (i, data) in data.chunks_exact_mut(run_len).enumerate() {
-                run(i).run(data);
-                scale_runs(data, twist);
-            }
-            twisted.run(data);
         }
     }
 }

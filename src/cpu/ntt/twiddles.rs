@@ -4,6 +4,8 @@ use ark_ff::{FftField, Field as _, MontConfig};
 use rayon::prelude::*;
 
 use super::butterflies::Twiddles;
+use crate::cpu::field::LazyField as _;
+use crate::cpu::field::portable::Fe;
 use crate::cpu::field::prepared::{Field, Prepared};
 use crate::ntt::Direction;
 
@@ -121,10 +123,14 @@ impl<C: MontConfig<4>> Twist<C> {
     pub fn new(h: Field<C>, log_n: u32, direction: Direction) -> Self {
         let h = match direction {
             Direction::Forward => h,
-            Direction::Inverse => h.inverse().expect("a coset's representative is not zero"),
+            Direction::Inverse => {
+                Fe::new(h).inverse().expect("a coset's representative is not zero").reduce()
+            }
         };
         let square = |x: &Field<C>| Some(x.square());
-        let squares = std::iter::successors(Some(h), square).take(log_n.max(1) as usize).collect();
+        // A single run has no levels above it.
+        let levels = if log_n > RUN { log_n as usize } else { 0 };
+        let squares = std::iter::successors(Some(h), square).take(levels).collect();
         let power = |x: &Field<C>| Some(*x * h);
         let run = std::iter::successors(Some(Field::<C>::ONE), power).take(1 << log_n.min(RUN));
         Self { direction, squares, run: run.map(Prepared::new).collect() }
@@ -137,6 +143,9 @@ impl<C: MontConfig<4>> Twist<C> {
 
     /// The twisted twiddles of the first `levels` levels of block `base` of length `2^log_len`, as a [`Heap`].
     pub fn heap(&self, table: &[Prepared], base: usize, log_len: u32, levels: u32) -> Vec<Prepared> {
+        if levels == 0 {
+            return Vec::new();
+        }
         let mut heap = Vec::with_capacity(1 << levels);
         // Index 0 of a heap stays unused.
         heap.push(Prepared::one::<C>());
