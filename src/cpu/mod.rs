@@ -2,6 +2,7 @@
 
 pub(crate) mod field;
 mod ntt;
+mod vector;
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@
 //! products, eight of them low halves only, against 36 full ones in a Montgomery multiplication, and no chain through
 //! four quotient digits. `w` is a plain residue, so `x` may be in any representation and `r` is in the same one.
 //!
-//! Everything here is for moduli with `5.25 p < 2^256`.
+//! Everything here is for moduli with `5.25 p < 2^256 < 8 p`.
 
 use std::marker::PhantomData;
 
@@ -30,8 +30,9 @@ pub struct Modulus<C>(PhantomData<C>);
 impl<C: MontConfig<4>> Modulus<C> {
     /// The modulus `p`.
     pub const P: Limbs = {
-        // The top words are enough to see that 21 p < 4 * 2^256.
+        // The top words are enough to see it.
         assert!(C::MODULUS.0[3] < (u64::MAX / 21) * 4, "lazy sums need 5.25 p < 2^256");
+        assert!(C::MODULUS.0[3] >> 61 != 0, "full reductions need 2^256 < 8 p");
         C::MODULUS.0
     };
     const P2: Limbs = accumulate([0; 4], 2, Self::P);
