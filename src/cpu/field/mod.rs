@@ -1,0 +1,3 @@
+//! The tiers' arithmetic.
+
+pub(crate) mod wide;
