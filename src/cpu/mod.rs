@@ -1,5 +1,9 @@
 //! The backend that runs on the host's processor, on all of its cores.
 
+mod field;
+mod matrix;
+mod sumcheck;
+
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
