@@ -1,5 +1,7 @@
 //! The backend that runs on the host's processor, on all of its cores.
 
+pub(crate) mod field;
+
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
