@@ -3,6 +3,7 @@
 mod field;
 mod lookup;
 mod matrix;
+mod msm;
 mod ntt;
 mod sumcheck;
 mod vector;
