@@ -2,8 +2,10 @@
 #![warn(missing_docs)]
 
 mod backend;
+mod checked;
 mod cpu;
 mod curve;
+mod delegate;
 mod element;
 mod error;
 mod host;
@@ -13,9 +15,11 @@ pub mod msm;
 pub mod ntt;
 mod reference;
 pub mod sumcheck;
+mod timed;
 pub mod vector;
 
 pub use backend::{Backend, Halves, Len, Memory};
+pub use checked::{Checked, Pair};
 pub use cpu::{Cpu, Tier};
 pub use curve::{Curve, G1, G1Affine, G2, G2Affine};
 pub use element::{Element, Fq, Fq2, Fr, Int, Key, Scalar, Signed};
@@ -27,4 +31,5 @@ pub use msm::Msm;
 pub use ntt::Ntt;
 pub use reference::Reference;
 pub use sumcheck::Sumcheck;
+pub use timed::{Timed, Timing};
 pub use vector::Vector;
