@@ -1,5 +1,8 @@
 //! The backend that runs on the host's processor, on all of its cores.
 
+pub(crate) mod field;
+mod msm;
+
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
