@@ -137,9 +137,9 @@ fn agreed<T: PartialEq>(op: &'static str, left: Result<T>, right: Result<T>) -> 
 }
 
 macro_rules! checked {
-    ($self:ident, $family:literal, $op:ident, [$($arg:ident: $kind:ident $ty:ty),*]) => {{
-        let left = call!($self.left, $op, Left, L, [$($arg: $kind $ty),*]);
-        let right = call!($self.right, $op, Right, R, [$($arg: $kind $ty),*]);
+    ($self:ident, $family:literal, $trait:path, $op:ident, [$($arg:ident: $kind:ident $ty:ty),*]) => {{
+        let left = call!(&$self.left, $trait, $op, Left, L, [$($arg: $kind $ty),*]);
+        let right = call!(&$self.right, $trait, $op, Right, R, [$($arg: $kind $ty),*]);
         let result = agreed(stringify!($op), left, right)?;
         $(compare!($self, stringify!($op), $arg: $kind $ty);)*
         Ok(result)

@@ -27,25 +27,25 @@ pub(crate) trait Pick<Side> {
 }
 
 /// The methods of one trait of the seam, each with a body written by the macro `$body`, which is given `self`, the family,
-/// the operation and its arguments.
+/// the trait, the operation and its arguments.
 macro_rules! operations {
     (Copy, $body:ident) => {
-        $crate::delegate::methods! { $body "memory"
+        $crate::delegate::methods! { $body "memory" [Memory]
             fn copy[T: Element](from: view T, to: out T) -> ();
         }
     };
     (Ntt, $body:ident) => {
-        $crate::delegate::methods! { $body "ntt"
+        $crate::delegate::methods! { $body "ntt" [Ntt]
             fn ntt(domain: handle Self::Domain, transform: value Transform, items: batch Fr) -> ();
         }
     };
     (Msm, $body:ident) => {
-        $crate::delegate::methods! { $body "msm"
+        $crate::delegate::methods! { $body "msm" [Msm<C>]
             fn msm[S: Scalar<C::ScalarField>](bases: handle Self::Bases, items: views S, sums: out Affine<C>) -> ();
         }
     };
     (Lookup, $body:ident) => {
-        $crate::delegate::methods! { $body "lookup"
+        $crate::delegate::methods! { $body "lookup" [Lookup]
             fn multiplicities[T: Key](table: handle Self::Table<T>, columns: views T, counts: out u32) -> ();
             fn logup(alpha: value Fr, column: view Fr, numerator: maybe Fr, helper: out Fr) -> ();
             fn add_fractions(p: maybe Fr, q: view Fr, out_p: out Fr, out_q: out Fr) -> ();
@@ -55,26 +55,26 @@ macro_rules! operations {
         }
     };
     (Round, $body:ident) => {
-        $crate::delegate::methods! { $body "sumcheck"
+        $crate::delegate::methods! { $body "sumcheck" [Sumcheck]
             fn sumcheck_round(form: value &mut Form, tables: batch Fr, challenge: value Option<Fr>) -> Vec<Fr>;
         }
     };
     (Sumcheck, $body:ident) => {
-        $crate::delegate::methods! { $body "sumcheck"
+        $crate::delegate::methods! { $body "sumcheck" [Sumcheck]
             fn eq_table(point: value &[Fr], scale: value Fr, table: out Fr) -> ();
             fn bind(table: half Fr, r: value Fr) -> ();
             fn evaluate[T: Scalar](table: view T, point: value &[Fr]) -> Fr;
         }
     };
     (Matrix, $body:ident) => {
-        $crate::delegate::methods! { $body "matrix"
+        $crate::delegate::methods! { $body "matrix" [Matrix]
             fn bind_rows[I: Int](m: view I, weight: view Fr, product: out Fr) -> ();
             fn bind_cols[I: Int](m: view I, weight: view Fr, product: out Fr) -> ();
             fn gemm(inner: value usize, a: view i8, b: view i8, product: out i32) -> ();
         }
     };
     (Vector, $body:ident) => {
-        $crate::delegate::methods! { $body "vector"
+        $crate::delegate::methods! { $body "vector" [Vector]
             fn fill(value: value Fr, vector: out Fr) -> ();
             fn linear_combination[T: Scalar](terms: terms T, sum: out Fr) -> ();
             fn add_scaled[T: Scalar](coefficient: value Fr, vector: view T, sum: out Fr) -> ();
@@ -87,11 +87,11 @@ macro_rules! operations {
 
 /// The methods that [`operations!`] lists.
 macro_rules! methods {
-    ($body:ident $family:literal $(
+    ($body:ident $family:literal [$trait:path] $(
         fn $op:ident $([$T:ident: $bound:path])? ($($arg:ident: $kind:ident $ty:ty),*) -> $result:ty;
     )*) => {$(
         fn $op $(<$T: $bound>)? (&self, $($arg: $crate::delegate::argument!($kind $ty)),*) -> Result<$result> {
-            $body!(self, $family, $op, [$($arg: $kind $ty),*])
+            $body!(self, $family, $trait, $op, [$($arg: $kind $ty),*])
         }
     )*};
 }
@@ -112,8 +112,11 @@ macro_rules! argument {
 /// Calls an operation of one backend, of type `$inner`, with its parts of compound arguments. Fails before the call if
 /// a part is missing.
 macro_rules! call {
-    ($backend:expr, $op:ident, $side:ty, $inner:ty, [$($arg:ident: $kind:ident $ty:ty),*]) => {
-        $backend.$op($($crate::delegate::part!($side, $inner, stringify!($op), $arg: $kind $ty)),*)
+    ($backend:expr, $trait:path, $op:ident, $side:ty, $inner:ty, [$($arg:ident: $kind:ident $ty:ty),*]) => {
+        <$inner as $trait>::$op(
+            $backend,
+            $($crate::delegate::part!($side, $inner, stringify!($op), $arg: $kind $ty)),*
+        )
     };
 }
 

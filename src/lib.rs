@@ -1,8 +1,11 @@
 //! Proving kernels for matrix-heavy zero-knowledge machine learning over BN254.
 #![warn(missing_docs)]
 
+mod any;
 mod backend;
 mod checked;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod cpu;
 mod curve;
 mod delegate;
@@ -18,6 +21,7 @@ pub mod sumcheck;
 mod timed;
 pub mod vector;
 
+pub use any::{Any, OneOf};
 pub use backend::{Backend, Halves, Len, Memory};
 pub use checked::{Checked, Pair};
 pub use cpu::{Cpu, Tier};

@@ -117,8 +117,8 @@ impl<B: Memory> fmt::Display for Timed<B> {
 }
 
 macro_rules! timed {
-    ($self:ident, $family:literal, $op:ident, [$($arg:ident: $kind:ident $ty:ty),*]) => {
-        $self.time($family, stringify!($op), |inner| inner.$op($($arg),*))
+    ($self:ident, $family:literal, $trait:path, $op:ident, [$($arg:ident: $kind:ident $ty:ty),*]) => {
+        $self.time($family, stringify!($op), |inner| <B as $trait>::$op(inner, $($arg),*))
     };
 }
 
