@@ -4,11 +4,11 @@ use ark_ff::{AdditiveGroup, Field as _, MontConfig};
 use rayon::prelude::*;
 
 use super::Cpu;
-use super::field::LazyField as _;
 use super::field::portable::Fe;
 use super::field::prepared::{
     Field, Prepared, add, store, subtract_2p_once, subtract_2p_roughly, subtract_p_once,
 };
+use super::field::{LazyField as _, compiled_for_mulx};
 use crate::element::{Fr, Scalar};
 use crate::error::{Result, check};
 use crate::vector::Vector;
@@ -69,13 +69,14 @@ pub fn linear_combination<C: MontConfig<4>, T: Scalar<Field<C>>>(
     out: &mut [Field<C>],
 ) {
     let factors: Vec<Factor<C>> = terms.iter().map(|(factor, _)| Factor::new(*factor)).collect();
+    let radix = radix::<C>();
     blocks(out, |start, out| {
         for (i, out) in out.iter_mut().enumerate() {
-            let mut sum = Sum::new();
+            let mut sum = Sum::ZERO;
             for (factor, (_, vector)) in factors.iter().zip(terms) {
                 sum.add(factor, vector[start + i]);
             }
-            *out = sum.value();
+            *out = sum.value::<C>(&radix);
         }
     });
 }
@@ -87,12 +88,13 @@ pub fn add_scaled<C: MontConfig<4>, T: Scalar<Field<C>>>(
     out: &mut [Field<C>],
 ) {
     let factor = Factor::new(coefficient);
+    let radix = radix::<C>();
     blocks(out, |start, out| {
         let len = out.len();
         for (out, x) in out.iter_mut().zip(&vector[start..start + len]) {
-            let mut sum = Sum::new();
+            let mut sum = Sum::ZERO;
             sum.add(&factor, *x);
-            *out += sum.value();
+            *out += sum.value::<C>(&radix);
         }
     });
 }
@@ -100,74 +102,79 @@ pub fn add_scaled<C: MontConfig<4>, T: Scalar<Field<C>>>(
 /// A coefficient in the forms that the products with its vector need.
 struct Factor<C: MontConfig<4>> {
     prepared: Prepared,
-    value: Field<C>,
-    negative: Field<C>,
+    /// The value and its negative.
+    signed: [Field<C>; 2],
 }
 
 impl<C: MontConfig<4>> Factor<C> {
     fn new(value: Field<C>) -> Self {
-        Self { prepared: Prepared::new(value), value, negative: -value }
+        Self { prepared: Prepared::new(value), signed: [value, -value] }
     }
 }
 
-/// A sum of products of coefficients with scalars.
+/// The factor `2^256`, whose Montgomery form is `R^2`.
+fn radix<C: MontConfig<4>>() -> Prepared {
+    Prepared::new(store::<C>(C::R2.0))
+}
+
+/// A sum of products of coefficients with scalars, as a Montgomery form modulo `p`.
 ///
 /// Products with field elements are kept below `4 p`. Products with integers of 64 bits are four word products each and
 /// are added up without a reduction, the sign going to the coefficient.
-struct Sum<C: MontConfig<4>> {
-    lazy: Field<C>,
-    wide: [u64; 6],
-}
+struct Sum([u64; 6]);
 
-impl<C: MontConfig<4>> Sum<C> {
-    fn new() -> Self {
-        Self { lazy: Field::<C>::ZERO, wide: [0; 6] }
-    }
+impl Sum {
+    const ZERO: Self = Self([0; 6]);
 
     #[inline(always)]
-    fn add<T: Scalar<Field<C>>>(&mut self, factor: &Factor<C>, x: T) {
+    fn add<C: MontConfig<4>, T: Scalar<Field<C>>>(&mut self, factor: &Factor<C>, x: T) {
+        let [low @ .., w4, w5] = self.0;
         if T::BITS > 64 {
-            // Below 2 p and below 1.25 p.
             let product = factor.prepared.mul::<C>(x.to_field().0.0);
-            self.lazy = store(add(subtract_2p_roughly::<C>(self.lazy.0.0), product));
+            let [w0, w1, w2, w3] = add(subtract_2p_roughly::<C>(low), product);
+            self.0 = [w0, w1, w2, w3, 0, 0];
             return;
         }
         let x = x.to_signed();
         let word = u128::from(x.magnitude[0]);
-        let factor = if x.negative { factor.negative } else { factor.value };
+        let factor = &factor.signed[usize::from(x.negative)];
         let mut carry = 0;
-        for (sum, limb) in self.wide.iter_mut().zip(factor.0.0) {
+        for (sum, limb) in self.0.iter_mut().zip(factor.0.0) {
             let t = u128::from(*sum) + u128::from(limb) * word + carry;
             *sum = t as u64;
             carry = t >> 64;
         }
         // 2^64 terms of 318 bits fit.
-        let t = u128::from(self.wide[4]) + carry;
-        self.wide[4] = t as u64;
-        self.wide[5] += (t >> 64) as u64;
+        let (w4, overflow) = w4.overflowing_add(carry as u64);
+        (self.0[4], self.0[5]) = (w4, w5 + u64::from(overflow));
     }
 
     #[inline(always)]
-    fn value(&self) -> Field<C> {
-        let lazy = store(subtract_p_once::<C>(subtract_2p_once::<C>(self.lazy.0.0)));
-        let [low @ .., w4, w5] = self.wide;
-        if self.wide == [0; 6] {
-            return lazy;
+    fn value<C: MontConfig<4>>(&self, radix: &Prepared) -> Field<C> {
+        let [low @ .., w4, w5] = self.0;
+        let mut sum = low;
+        if w4 | w5 != 0 {
+            // Any four words are below 5.3 p, so now below 2.1 p; the product is below 1.1 p.
+            let low = subtract_2p_roughly::<C>(subtract_2p_roughly::<C>(low));
+            sum = add(low, radix.mul::<C>([w4, w5, 0, 0]));
+        } else {
+            sum = subtract_2p_once::<C>(sum);
         }
-        // A Montgomery form plus 2^256 times an integer, which is the Montgomery form of that integer.
-        // Any value below 2^256 < 8 p.
-        let low = (0..3).fold(low, |low, _| subtract_2p_once::<C>(low));
-        lazy + store::<C>(subtract_p_once::<C>(low)) + Field::<C>::from(u128::from(w4) | u128::from(w5) << 64)
+        store(subtract_p_once::<C>(subtract_2p_once::<C>(sum)))
     }
 }
 
 /// `out[i] = a[i] * b[i]`.
 pub fn hadamard<C: MontConfig<4>>(a: &[Field<C>], b: &[Field<C>], out: &mut [Field<C>]) {
-    blocks(out, |start, out| {
-        for ((out, a), b) in out.iter_mut().zip(&a[start..]).zip(&b[start..]) {
+    blocks(out, |start, out| multiply(&a[start..], &b[start..], out));
+}
+
+compiled_for_mulx! {
+    fn multiply<C: MontConfig<4>>(a: &[Field<C>], b: &[Field<C>], out: &mut [Field<C>]) {
+        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
             *out = (Fe::new(*a) * Fe::new(*b)).reduce();
         }
-    });
+    }
 }
 
 /// Independent chains of products: a chain alone would wait for each multiplication to finish.
@@ -178,10 +185,13 @@ const CHAINS: usize = 4;
 /// Montgomery's trick: with `before[i]` the product of the elements before `i`, one inversion of the whole product and
 /// a walk back give `1 / x[i] = before[i] / (before[i] x[i])`. Three multiplications an element, one inversion a block.
 pub fn batch_inverse<C: MontConfig<4>>(values: &mut [Field<C>]) {
-    blocks(values, |_, values| {
-        let one = Fe::<C>::ONE;
+    blocks(values, |_, values| invert(values));
+}
+
+compiled_for_mulx! {
+    fn invert<C: MontConfig<4>>(values: &mut [Field<C>]) {
         let mut before = Vec::with_capacity(values.len());
-        let mut products = [one; CHAINS];
+        let mut products = [Fe::<C>::ONE; CHAINS];
         for (i, x) in values.iter().enumerate() {
             let product = &mut products[i % CHAINS];
             before.push(*product);
@@ -189,20 +199,7 @@ pub fn batch_inverse<C: MontConfig<4>>(values: &mut [Field<C>]) {
                 *product = *product * Fe::new(*x);
             }
         }
-        // The same trick for the chains' products.
-        let mut product = one;
-        let before_chains = products.map(|x| {
-            let before = product;
-            product = product * x;
-            before
-        });
-        let mut inverse = product.inverse().expect("no factor is zero");
-        let mut inverses = products;
-        for (x, before) in inverses.iter_mut().zip(before_chains).rev() {
-            let product = *x;
-            *x = inverse * before;
-            inverse = inverse * product;
-        }
+        let mut inverses = invert_chains(products);
         for (i, (x, before)) in values.iter_mut().zip(before).enumerate().rev() {
             if *x != Field::<C>::ZERO {
                 let inverse = &mut inverses[i % CHAINS];
@@ -211,7 +208,24 @@ pub fn batch_inverse<C: MontConfig<4>>(values: &mut [Field<C>]) {
                 *inverse = *inverse * value;
             }
         }
+    }
+}
+
+/// The same trick for the chains' products, none of which is zero.
+fn invert_chains<C: MontConfig<4>>(mut values: [Fe<C>; CHAINS]) -> [Fe<C>; CHAINS] {
+    let mut product = Fe::ONE;
+    let before = values.map(|x| {
+        let before = product;
+        product = product * x;
+        before
     });
+    let mut inverse = product.inverse().expect("no factor is zero");
+    for (x, before) in values.iter_mut().zip(before).rev() {
+        let value = *x;
+        *x = inverse * before;
+        inverse = inverse * value;
+    }
+    values
 }
 
 /// `out[i] = scale * base^i`.

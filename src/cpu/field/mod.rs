@@ -59,6 +59,31 @@ pub fn has_mulx() -> bool {
     false
 }
 
+/// Defines a function twice, for processors with `mulx` and for all, and calls the right one.
+macro_rules! compiled_for_mulx {
+    ($(#[$attribute:meta])* $vis:vis fn $name:ident<C: MontConfig<4>>($($arg:ident: $type:ty),*) $body:block) => {
+        $(#[$attribute])*
+        $vis fn $name<C: MontConfig<4>>($($arg: $type),*) {
+            #[inline(always)]
+            fn anywhere<C: MontConfig<4>>($($arg: $type),*) $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "bmi2,adx")]
+                fn mulx<C: MontConfig<4>>($($arg: $type),*) {
+                    anywhere::<C>($($arg),*)
+                }
+                if $crate::cpu::field::has_mulx() {
+                    // SAFETY: the processor has the instructions.
+                    return unsafe { mulx::<C>($($arg),*) };
+                }
+            }
+            anywhere::<C>($($arg),*)
+        }
+    };
+}
+pub(crate) use compiled_for_mulx;
+
 /// Asks for `value`'s cache lines ahead of their use. No effect but on time.
 #[inline(always)]
 pub fn prefetch<T>(value: &T) {

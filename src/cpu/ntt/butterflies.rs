@@ -102,16 +102,6 @@ pub fn inverse<C: MontConfig<4>, T: Twiddles>(data: &mut [Field<C>], levels: u32
     }
 }
 
-/// Multiplies every run of `factors.len()` elements by the factors. Any values in, below `2 p` out.
-#[inline(always)]
-pub fn scale_runs<C: MontConfig<4>>(data: &mut [Field<C>], factors: &[Prepared]) {
-    for run in data.chunks_exact_mut(factors.len()) {
-        for (x, factor) in run.iter_mut().zip(factors) {
-            *x = store(factor.mul::<C>(x.0.0));
-        }
-    }
-}
-
 /// The end of a forward transform: values below `4 p` become canonical.
 #[inline(always)]
 pub fn canonicalise<C: MontConfig<4>>(data: &mut [Field<C>]) {

@@ -2,11 +2,10 @@
 
 use ark_ff::MontConfig;
 
-use super::butterflies::{self, forward, inverse};
-use super::twiddles::{Heap, Plain, PlainInverse, Twist};
-#[cfg(target_arch = "x86_64")]
-use crate::cpu::field::has_mulx;
-use crate::cpu::field::prepared::{Field, Prepared};
+use super::butterflies::{forward, inverse};
+use super::twiddles::{Heap, Plain, PlainInverse};
+use crate::cpu::field::compiled_for_mulx;
+use crate::cpu::field::prepared::{Field, Prepared, store};
 use crate::ntt::Direction;
 
 /// Where the twiddles of a pass come from.
@@ -14,7 +13,7 @@ use crate::ntt::Direction;
 pub enum Source<'t> {
     /// The domain's table.
     Table(&'t [Prepared]),
-    /// A [`Heap`] made by a [`Twist`].
+    /// A [`Heap`] of twisted twiddles.
     Heap(&'t [Prepared]),
 }
 
@@ -32,26 +31,21 @@ pub struct Levels<'t> {
     pub source: Source<'t>,
 }
 
-impl Levels<'_> {
-    /// Runs the levels. The compilation with `mulx` takes an eighth less time.
-    pub fn run<C: MontConfig<4>>(&self, data: &mut [Field<C>]) {
-        #[cfg(target_arch = "x86_64")]
-        if has_mulx() {
-            // SAFETY: the processor has the instructions.
-            return unsafe { self.run_mulx(data) };
+compiled_for_mulx! {
+    /// Multiplies every run of `factors.len()` elements by the factors. Any values in, below `2 p` out.
+    pub fn scale_runs<C: MontConfig<4>>(data: &mut [Field<C>], factors: &[Prepared]) {
+        for run in data.chunks_exact_mut(factors.len()) {
+            for (x, factor) in run.iter_mut().zip(factors) {
+                *x = store(factor.mul::<C>(x.0.0));
+            }
         }
-        self.run_anywhere(data);
     }
+}
 
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "bmi2,adx")]
-    fn run_mulx<C: MontConfig<4>>(&self, data: &mut [Field<C>]) {
-        self.run_anywhere(data);
-    }
-
-    #[inline(always)]
-    fn run_anywhere<C: MontConfig<4>>(&self, data: &mut [Field<C>]) {
-        let &Self { direction, first: level, levels, block, source } = self;
+compiled_for_mulx! {
+    /// Runs the levels. The compilation with `mulx` takes an eighth less time.
+    pub fn run_levels<C: MontConfig<4>>(part: &Levels<'_>, data: &mut [Field<C>]) {
+        let &Levels { direction, first: level, levels, block, source } = part;
         match (direction, source, block) {
             (Direction::Forward, Source::Table(table), 0) => {
                 forward(data, levels, &Plain::<true> { table, base: 0 });
@@ -73,20 +67,4 @@ impl Levels<'_> {
             }
         }
     }
-}
-
-/// Multiplies the runs of `data` by the powers that a twist leaves to do. Values below `2 p` out.
-pub fn scale_runs<C: MontConfig<4>>(data: &mut [Field<C>], twist: &Twist<C>) {
-    #[cfg(target_arch = "x86_64")]
-    if has_mulx() {
-        // SAFETY: the processor has the instructions.
-        return unsafe { scale_runs_mulx(data, &twist.run) };
-    }
-    butterflies::scale_runs(data, &twist.run);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "bmi2,adx")]
-fn scale_runs_mulx<C: MontConfig<4>>(data: &mut [Field<C>], factors: &[Prepared]) {
-    butterflies::scale_runs(data, factors);
 }

@@ -28,7 +28,7 @@ use crate::element::Fr;
 use crate::error::Result;
 use crate::ntt::{Direction, Ntt, Order, Transform, check_domain, check_transform};
 use butterflies::{canonicalise, divide};
-use kernels::{Levels, Source, scale_runs};
+use kernels::{Levels, Source, run_levels, scale_runs};
 use shared::Shared;
 use twiddles::Twist;
 
@@ -209,7 +209,7 @@ impl<'d, C: MontConfig<4>> Job<'d, C> {
         let plain =
             |levels, block| Levels { direction, first: 0, levels, block, source: Source::Table(table) };
         let Some(twist) = twist else {
-            plain(log_len, base).run(data);
+            run_levels(&plain(log_len, base), data);
             if direction == Direction::Forward {
                 canonicalise(data);
             }
@@ -223,19 +223,19 @@ impl<'d, C: MontConfig<4>> Job<'d, C> {
         let plain = |run| plain(log_run, (base << above) + run);
         match direction {
             Direction::Forward => {
-                twisted.run(data);
+                run_levels(&twisted, data);
                 for (data, run) in data.chunks_exact_mut(1 << log_run).zip(0..runs) {
-                    scale_runs(data, twist);
-                    plain(run).run(data);
+                    scale_runs(data, &twist.run);
+                    run_levels(&plain(run), data);
                     canonicalise(data);
                 }
             }
             Direction::Inverse => {
                 for (data, run) in data.chunks_exact_mut(1 << log_run).zip(0..runs) {
-                    plain(run).run(data);
-                    scale_runs(data, twist);
+                    run_levels(&plain(run), data);
+                    scale_runs(data, &twist.run);
                 }
-                twisted.run(data);
+                run_levels(&twisted, data);
             }
         }
     }
@@ -260,7 +260,7 @@ impl<'d, C: MontConfig<4>> Job<'d, C> {
                 let values: [Field<C>; WIDTH] = unsafe { data.read(row(i)) };
                 buffer.extend(values);
             }
-            Levels { direction: self.direction, first, levels, block, source }.run(buffer);
+            run_levels(&Levels { direction: self.direction, first, levels, block, source }, buffer);
             if self.direction == Direction::Inverse && first == 0 {
                 divide(buffer, self.plan.log_n);
             }
