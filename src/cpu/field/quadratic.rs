@@ -1,15 +1,15 @@
 //! Quadratic extensions `F_p[u] / (u^2 + 1)` of the prime fields of [`portable`](super::portable).
 //!
 //! Karatsuba's three products are subtracted from each other before reduction, so a multiplication costs three
-//! products and two reductions. Each sum of products must be below `R p` for its reduction to end below `2p`; one
-//! conditional addition or subtraction of `R p` (of `p` to the upper half) sees to it.
+//! products and two reductions. For a reduction to end below `2p`, what it is given must be well below `R p`: one
+//! conditional addition or subtraction of `7/8 R p` sees to it.
 
 use std::ops::{Add, Mul, Neg, Sub};
 
 use ark_ff::{Fp, Fp2, Fp2Config, MontBackend, MontConfig};
 
 use super::LazyField;
-use super::portable::{Fe, Limbs, add_limbs, select, sub_limbs};
+use super::portable::{Fe, Limbs, add_limbs};
 
 /// The element `c0 + c1 u`, `u^2 = -1`.
 pub struct Fe2<P: MontConfig<4>> {
@@ -26,6 +26,22 @@ impl<P: MontConfig<4>> Clone for Fe2<P> {
 }
 
 impl<P: MontConfig<4>> Fe2<P> {
+    /// `7/8 R p / 2^192 = 7 2^61 p`
+    const SEVEN_EIGHTHS: [u64; 5] = {
+        assert!(P::MODULUS.0[3] < 7 << 59, "4p < 7/8 R");
+        let mut carry = 0;
+        let mut r = [0; 5];
+        let mut i = 0;
+        while i < 4 {
+            carry += (7u128 << 61) * P::MODULUS.0[i] as u128;
+            r[i] = carry as u64;
+            carry >>= 64;
+            i += 1;
+        }
+        r[4] = carry as u64;
+        r
+    };
+
     /// ark's element of a quadratic extension with non-residue -1.
     #[inline(always)]
     pub fn new<E: Fp2Config<Fp = Fp<MontBackend<P, 4>, 4>>>(value: Fp2<E>) -> Self {
@@ -90,17 +106,27 @@ impl<P: MontConfig<4>> Mul for Fe2<P> {
         // The sums are below 4p < R, and their product below 16 p^2 < R^2.
         let cross = Fe::<P>::mul_wide(add_limbs(a0, a1).0, add_limbs(b0, b1).0);
 
-        // c0: low - high lies in (-4p^2, 4p^2), and 4p^2 < R p.
-        let ([d0, d1], borrow) = sub_wide(low, high);
+        // c0: low - high lies in (-4p^2, 4p^2), and 4p^2 < 7/8 R p.
+        let (mut c0, borrow) = sub_wide(low, high);
         let mask = (borrow as u64).wrapping_neg();
-        let d1 = add_limbs(d1, P::MODULUS.0.map(|word| word & mask)).0;
-        let c0 = Fe::from_limbs(Fe::<P>::montgomery(join(d0, d1)));
+        let mut carry = false;
+        for i in 0..5 {
+            (c0[3 + i], carry) = c0[3 + i].carrying_add(Self::SEVEN_EIGHTHS[i] & mask, carry);
+        }
 
-        // c1: a0 b1 + a1 b0 lies in [0, 8p^2), and 8p^2 < 2 R p.
+        // c1: a0 b1 + a1 b0 lies in [0, 8p^2), and 8p^2 < 2 (7/8 R p).
         let (cross, _) = sub_wide(cross, low);
-        let ([s0, s1], _) = sub_wide(join(cross[0], cross[1]), high);
-        let (smaller, borrow) = sub_limbs(s1, P::MODULUS.0);
-        let c1 = Fe::from_limbs(Fe::<P>::montgomery(join(s0, select(borrow, s1, smaller))));
+        let (mut c1, _) = sub_wide(cross, high);
+        let mut smaller = c1;
+        let mut borrow = false;
+        for i in 0..5 {
+            (smaller[3 + i], borrow) = c1[3 + i].borrowing_sub(Self::SEVEN_EIGHTHS[i], borrow);
+        }
+        for i in 3..8 {
+            c1[i] = if borrow { c1[i] } else { smaller[i] };
+        }
+        let c0 = Fe::from_limbs(Fe::<P>::montgomery(c0));
+        let c1 = Fe::from_limbs(Fe::<P>::montgomery(c1));
         Self { c0, c1 }
     }
 }
@@ -153,20 +179,15 @@ impl<P: MontConfig<4>> LazyField for Fe2<P> {
     }
 }
 
+/// `a - b` modulo `R^2`, and whether it is negative.
 #[inline(always)]
-fn join(low: Limbs, high: Limbs) -> [u64; 8] {
-    [low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3]]
-}
-
-/// `a - b` modulo `R^2`, in halves, and whether it is negative.
-#[inline(always)]
-fn sub_wide(a: [u64; 8], b: [u64; 8]) -> ([Limbs; 2], bool) {
+fn sub_wide(a: [u64; 8], b: [u64; 8]) -> ([u64; 8], bool) {
     let mut r = [0; 8];
     let mut borrow = false;
     for i in 0..8 {
         (r[i], borrow) = a[i].borrowing_sub(b[i], borrow);
     }
-    ([[r[0], r[1], r[2], r[3]], [r[4], r[5], r[6], r[7]]], borrow)
+    (r, borrow)
 }
 
 #[cfg(test)]

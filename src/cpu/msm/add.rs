@@ -90,6 +90,8 @@ pub(super) trait Adder: Default + Send {
 const BATCH: usize = 1024;
 /// Independent chains of products, to hide the latency of multiplications.
 const CHAINS: usize = 2;
+/// Pairs whose sums are computed step by step together.
+const BLOCK: usize = 16;
 /// How many pairs ahead points are asked for: a hundred nanoseconds each, several times a memory access.
 const AHEAD: usize = 6;
 
@@ -146,21 +148,13 @@ impl<F: LazyField> PortableAdder<F> {
 
     #[inline(always)]
     fn add_batch(&mut self, operands: Operands<'_, F>, pairs: &[[Entry; 2]], out: &mut [Point<F>]) {
-        let products = self.forward(operands, pairs);
         // The chains' inverses from that of the product of all. Denominators are not zero.
-        let [a, b] = products;
+        let [a, b] = self.forward(operands, pairs);
         let inverse = (a * b).inverse().unwrap_or(F::ZERO);
         let mut inverses = [inverse * b, inverse * a];
-
-        let full = pairs.len() - pairs.len() % CHAINS;
-        let tail = pairs.len() - full;
-        for chain in (0..tail).rev() {
-            let mut single = [inverses[chain]];
-            self.backward(operands, pairs, out, full + chain, &mut single);
-            [inverses[chain]] = single;
-        }
-        for first in (0..full).step_by(CHAINS).rev() {
-            self.backward(operands, pairs, out, first, &mut inverses);
+        for first in (0..pairs.len()).step_by(BLOCK).rev() {
+            let last = pairs.len().min(first + BLOCK);
+            self.backward(operands, &pairs[first..last], &mut out[first..last], first, &mut inverses);
         }
     }
 
@@ -189,66 +183,70 @@ impl<F: LazyField> PortableAdder<F> {
         products
     }
 
-    /// The sums `first..first + N`, of `N` different chains; `inverses` are those of the chains' products up to these
-    /// pairs, and then those before them. The steps of the `N` additions are interleaved.
+    /// The sums of a block, that begins at `first`. `inverses` are those of the chains' products up to the block's
+    /// end, and then those before it.
+    ///
+    /// Each step is a loop of its own over the block. Its iterations are independent and its code is small: all steps
+    /// in one loop are more than the processor's instruction cache of decoded operations holds, and a chain of
+    /// dependent multiplications longer than its window; that took half again as long.
     #[inline(always)]
-    fn backward<const N: usize>(
+    fn backward(
         &mut self,
         operands: Operands<'_, F>,
         pairs: &[[Entry; 2]],
         out: &mut [Point<F>],
         first: usize,
-        inverses: &mut [F; N],
+        inverses: &mut [F; CHAINS],
     ) {
-        use std::array::from_fn;
-        let pairs: [[Entry; 2]; N] = from_fn(|k| pairs[first + k]);
-        let inverse: [F; N] = from_fn(|k| inverses[k] * self.prefixes[first + k]);
-        *inverses = from_fn(|k| inverses[k] * self.denominators[first + k]);
-        let p: [Point<F>; N] = pairs.map(|[entry, _]| operands.get(entry));
-        let q: [Point<F>; N] = pairs.map(|[_, entry]| operands.get(entry));
-        let mut numerator: [F; N] = from_fn(|k| q[k].y - p[k].y);
-
+        let len = pairs.len().min(BLOCK).min(out.len());
+        let denominators = &self.denominators[first..][..len];
+        let prefixes = &self.prefixes[first..][..len];
+        let mut inverse = [F::ZERO; BLOCK];
+        for k in (0..len).rev() {
+            let chain = (first + k) % CHAINS;
+            inverse[k] = inverses[chain] * prefixes[k];
+            inverses[chain] = inverses[chain] * denominators[k];
+        }
+        let mut slope = [F::ZERO; BLOCK];
+        for k in 0..len {
+            let [p, q] = pairs[k];
+            slope[k] = operands.get(q).y - operands.get(p).y;
+        }
         let special = self.special.last().is_some_and(|&(i, _)| i >= first);
-        let kinds: [Option<Special>; N] = if special { self.pop_special(first) } else { [None; N] };
         if special {
-            for k in 0..N {
-                if kinds[k] == Some(Special::Double) {
-                    let square = p[k].x.square();
-                    numerator[k] = square.double() + square;
+            // 3 x^2 for doublings.
+            for &(i, kind) in self.special.iter().rev().take_while(|(i, _)| *i >= first) {
+                if kind == Special::Double {
+                    let square = operands.raw(pairs[i - first][0]).x.square();
+                    slope[i - first] = square.double() + square;
                 }
             }
         }
-
-        let slope: [F; N] = from_fn(|k| numerator[k] * inverse[k]);
-        let square: [F; N] = from_fn(|k| slope[k].square());
-        let x: [F; N] = from_fn(|k| square[k] - p[k].x - q[k].x);
-        let y: [F; N] = from_fn(|k| slope[k] * (p[k].x - x[k]));
-        for k in 0..N {
-            out[first + k] = Point { x: x[k], y: y[k] - p[k].y };
+        for k in 0..len {
+            slope[k] = slope[k] * inverse[k];
         }
-
+        for k in 0..len {
+            let [p, q] = pairs[k];
+            out[k].x = slope[k].square() - operands.raw(p).x - operands.raw(q).x;
+        }
+        for k in 0..len {
+            let p = operands.get(pairs[k][0]);
+            out[k].y = slope[k] * (p.x - out[k].x) - p.y;
+        }
         if special {
-            for k in 0..N {
-                match kinds[k] {
-                    Some(Special::Cancel) => out[first + k] = Point::IDENTITY,
-                    Some(Special::First) => out[first + k] = p[k],
-                    Some(Special::Second) => out[first + k] = q[k],
-                    Some(Special::Double) | None => {}
+            while let Some(&(i, kind)) = self.special.last()
+                && i >= first
+            {
+                let [p, q] = pairs[i - first];
+                match kind {
+                    Special::Double => {}
+                    Special::Cancel => out[i - first] = Point::IDENTITY,
+                    Special::First => out[i - first] = operands.get(p),
+                    Special::Second => out[i - first] = operands.get(q),
                 }
+                self.special.pop();
             }
         }
-    }
-
-    #[cold]
-    fn pop_special<const N: usize>(&mut self, first: usize) -> [Option<Special>; N] {
-        let mut kinds = [None; N];
-        while let Some(&(i, kind)) = self.special.last()
-            && i >= first
-        {
-            kinds[i - first] = Some(kind);
-            self.special.pop();
-        }
-        kinds
     }
 }
 
