@@ -1,7 +1,9 @@
 //! The backend that runs on the host's processor, on all of its cores.
 
 pub(crate) mod field;
+mod matrix;
 mod ntt;
+mod sumcheck;
 mod vector;
 
 use std::sync::Arc;

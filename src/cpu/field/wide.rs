@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 
-use ark_ff::{Field, Fp, MontBackend, MontConfig, PrimeField};
+use ark_ff::{Fp, MontBackend, MontConfig, PrimeField};
 
 /// A prime field of four 64-bit limbs in Montgomery form, `R = 2^256`.
 pub(crate) trait Montgomery: PrimeField {
@@ -157,7 +157,7 @@ fn subtract(mut a: [u64; 4], b: [u64; 4]) -> ([u64; 4], bool) {
 mod tests {
     use super::*;
     use ark_bn254::{Fq, Fr};
-    use ark_ff::{AdditiveGroup, BigInt, UniformRand};
+    use ark_ff::{AdditiveGroup, BigInt, Field, UniformRand};
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
 

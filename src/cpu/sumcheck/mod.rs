@@ -9,6 +9,7 @@ mod round;
 use rayon::prelude::*;
 
 use super::Cpu;
+use super::field::wide::Montgomery;
 use crate::element::{Fr, Scalar};
 use crate::error::Result;
 use crate::sumcheck::{Form, Sumcheck, check_cube, check_halving};
@@ -17,12 +18,7 @@ use crate::sumcheck::{Form, Sumcheck, check_cube, check_halving};
 const SERIAL: usize = 1 << 10;
 
 impl Sumcheck for Cpu {
-    fn sumcheck_round(
-        &self,
-        form: &mut Form,
-        tables: &mut [&mut [Fr]],
-        bind: Option<Fr>,
-    ) -> Result<Vec<Fr>> {
+    fn sumcheck_round(&self, form: &mut Form, tables: &mut [&mut [Fr]], bind: Option<Fr>) -> Result<Vec<Fr>> {
         form.check(tables.iter().map(|table| table.len()), bind.is_some())?;
         let live = 1 << form.remaining();
         if let Some(r) = bind {
@@ -53,7 +49,7 @@ impl Sumcheck for Cpu {
 }
 
 /// `t[i] += r (t[i + half] - t[i])` for the first half of the table.
-fn bind(table: &mut [Fr], r: Fr) {
+fn bind<F: Montgomery>(table: &mut [F], r: F) {
     let (low, high) = table.split_at_mut(table.len() / 2);
     let pairs = low.par_iter_mut().with_min_len(SERIAL).zip(&*high);
     pairs.for_each(|(low, high)| *low += r * (*high - *low));

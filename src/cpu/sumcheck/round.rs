@@ -229,7 +229,9 @@ fn sweep<F: Montgomery>(
             }
             for (total, inner) in total.iter_mut().zip(&inner) {
                 match weight {
-                    Some(weight) => total.add_product(weight.rows[index * (length / cols) + row], inner.reduce()),
+                    Some(weight) => {
+                        total.add_product(weight.rows[index * (length / cols) + row], inner.reduce())
+                    }
                     None => total.add(inner),
                 }
             }
@@ -265,7 +267,9 @@ impl<F: Montgomery> Lines<F> {
         for ((piece, at), slope) in run.iter_mut().zip(&mut self.at).zip(&mut self.slope) {
             let (low, high) = (&mut piece.low[rows.clone()], &mut piece.high[rows.clone()]);
             if let Some(fold) = &piece.fold {
-                for (t, upper) in [(&mut *low, &fold.low[rows.clone()]), (&mut *high, &fold.high[rows.clone()])] {
+                for (t, upper) in
+                    [(&mut *low, &fold.low[rows.clone()]), (&mut *high, &fold.high[rows.clone()])]
+                {
                     t.iter_mut().zip(upper).for_each(|(t, upper)| *t += fold.r * (*upper - *t));
                 }
             }
@@ -345,7 +349,10 @@ fn add_term<F: Montgomery, const STRIDE: usize>(
         [a, ref middle @ .., b] => {
             let mut product = values[a];
             for &factor in middle {
-                product[..count].iter_mut().zip(&values[factor]).for_each(|(product, value)| *product *= value);
+                product[..count]
+                    .iter_mut()
+                    .zip(&values[factor])
+                    .for_each(|(product, value)| *product *= value);
             }
             (0..count).for_each(|i| sums[i * STRIDE].add_product(product[i], values[b][i]));
         }
