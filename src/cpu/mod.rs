@@ -1,6 +1,7 @@
 //! The backend that runs on the host's processor, on all of its cores.
 
 pub(crate) mod field;
+mod lookup;
 mod matrix;
 mod ntt;
 mod sumcheck;
