@@ -58,26 +58,41 @@ pub(super) fn round<F: Montgomery>(form: &Form<F>, tables: Vec<&mut [F]>, bind: 
 
 /// The terms of a form, ordered for evaluation.
 struct Plan<'a, F> {
-    /// Terms with the same coefficient.
-    groups: Vec<(F, Vec<&'a [usize]>)>,
+    groups: Vec<Group<'a, F>>,
     /// The sum of the terms without factors.
     constant: F,
     /// The largest number of factors.
     degree: usize,
 }
 
+/// Terms with the same coefficient.
+struct Group<'a, F> {
+    coefficient: F,
+    terms: Vec<&'a [usize]>,
+    /// Those with the largest number of factors of the form.
+    leading: Vec<&'a [usize]>,
+}
+
 impl<'a, F: PrimeField> Plan<'a, F> {
     fn new(form: &'a Form<F>) -> Self {
-        let mut plan = Self { groups: Vec::new(), constant: F::ZERO, degree: 0 };
+        let degree = form.terms().iter().map(|term| term.factors.len()).max().unwrap_or(0);
+        let mut plan = Self { groups: Vec::<Group<F>>::new(), constant: F::ZERO, degree };
         for term in form.terms() {
-            plan.degree = plan.degree.max(term.factors.len());
-            if term.factors.is_empty() {
-                plan.constant += term.coefficient;
+            let (coefficient, factors) = (term.coefficient, &term.factors[..]);
+            if factors.is_empty() {
+                plan.constant += coefficient;
                 continue;
             }
-            match plan.groups.iter_mut().find(|(coefficient, _)| *coefficient == term.coefficient) {
-                Some((_, terms)) => terms.push(&term.factors),
-                None => plan.groups.push((term.coefficient, vec![&term.factors])),
+            let leading = (factors.len() == degree).then_some(factors);
+            match plan.groups.iter_mut().find(|group| group.coefficient == coefficient) {
+                Some(group) => {
+                    group.terms.push(factors);
+                    group.leading.extend(leading);
+                }
+                None => {
+                    let leading = leading.into_iter().collect();
+                    plan.groups.push(Group { coefficient, terms: vec![factors], leading });
+                }
             }
         }
         plan
@@ -85,8 +100,9 @@ impl<'a, F: PrimeField> Plan<'a, F> {
 
     /// One value a sample from one sum a sample and group.
     fn combine(&self, sums: &[F]) -> Vec<F> {
-        let samples = sums.chunks(self.groups.len().max(1));
-        samples.map(|sums| self.groups.iter().zip(sums).map(|((c, _), sum)| *c * sum).sum()).collect()
+        let combine =
+            |sums: &[F]| self.groups.iter().zip(sums).map(|(group, sum)| group.coefficient * sum).sum();
+        sums.chunks(self.groups.len().max(1)).map(combine).collect()
     }
 }
 
@@ -293,49 +309,82 @@ impl<F: Montgomery> Lines<F> {
             return;
         }
         let mut sums = sums.chunks_mut(plan.groups.len());
+        let mut steps = 0;
         for point in 0..samples.finite() {
-            if point > 0 {
+            if point == 1 && samples.skip_one {
+                continue;
+            }
+            for _ in steps..point {
                 for (at, slope) in self.at.iter_mut().zip(&self.slope) {
                     at[..count].iter_mut().zip(slope).for_each(|(at, slope)| *at += slope);
                 }
             }
-            if point == 1 && samples.skip_one {
-                continue;
-            }
+            steps = point;
             let sums = sums.next().into_iter().flatten();
-            plan.groups.iter().zip(sums).for_each(|((_, terms), sum)| {
-                add_group(sum, terms.iter().copied(), &self.at, eq, count);
+            plan.groups.iter().zip(sums).for_each(|(group, sum)| {
+                add_group(sum, &group.terms, &self.at, eq, count);
             });
         }
         // The leading coefficient, for which only terms of full degree count.
         let sums = sums.next().into_iter().flatten();
-        plan.groups.iter().zip(sums).for_each(|((_, terms), sum)| {
-            let leading = terms.iter().copied().filter(|factors| factors.len() == plan.degree);
-            add_group(sum, leading, &self.slope, eq, count);
+        plan.groups.iter().zip(sums).for_each(|(group, sum)| {
+            add_group(sum, &group.leading, &self.slope, eq, count);
         });
     }
 }
 
 /// Adds the sum over the rows of a group of terms, weighted by `eq` where given.
-#[inline(always)]
-fn add_group<'a, F: Montgomery>(
+fn add_group<F: Montgomery>(
     sum: &mut Sum<F>,
-    terms: impl Iterator<Item = &'a [usize]>,
+    terms: &[&[usize]],
     values: &[[F; BLOCK]],
     eq: Option<&[F]>,
     count: usize,
 ) {
     let Some(eq) = eq else {
-        terms.for_each(|factors| add_term::<F, 0>(std::slice::from_mut(sum), factors, values, count));
+        terms.iter().for_each(|factors| add_term::<F, 0>(std::slice::from_mut(sum), factors, values, count));
         return;
     };
-    let mut rows = [Sum::ZERO; BLOCK];
-    terms.for_each(|factors| add_term::<F, 1>(&mut rows, factors, values, count));
-    eq.iter().zip(&rows).for_each(|(eq, row)| sum.add_product(*eq, row.reduce()));
+    // The shapes of `eq * (a b - c)` and of the fraction tree's layers stay in registers.
+    match *terms {
+        [] => {}
+        [&[a]] => add_weighted(sum, eq, |i| values[a][i]),
+        [&[a, b]] => {
+            let (a, b) = (&values[a], &values[b]);
+            add_weighted(sum, eq, |i| {
+                let mut row = Sum::ZERO;
+                row.add_product(a[i], b[i]);
+                row.reduce()
+            });
+        }
+        [&[a, b], &[c, d]] => {
+            let (a, b, c, d) = (&values[a], &values[b], &values[c], &values[d]);
+            add_weighted(sum, eq, |i| {
+                let mut row = Sum::ZERO;
+                row.add_product(a[i], b[i]);
+                row.add_product(c[i], d[i]);
+                row.reduce()
+            });
+        }
+        _ => {
+            let mut rows = [Sum::ZERO; BLOCK];
+            terms.iter().for_each(|factors| add_term::<F, 1>(&mut rows, factors, values, count));
+            add_weighted(sum, eq, |i| rows[i].reduce());
+        }
+    }
+}
+
+/// `sum += sum_i eq[i] * row(i)`, with at most [`BLOCK`] rows.
+#[inline(always)]
+fn add_weighted<F: Montgomery>(sum: &mut Sum<F>, eq: &[F], row: impl Fn(usize) -> F) {
+    let mut total = *sum;
+    for (i, &eq) in eq.iter().enumerate().take(BLOCK) {
+        total.add_product(eq, row(i));
+    }
+    *sum = total;
 }
 
 /// Adds a product of tables in row `i` to `sums[i * STRIDE]`.
-#[inline(always)]
 fn add_term<F: Montgomery, const STRIDE: usize>(
     sums: &mut [Sum<F>],
     factors: &[usize],
@@ -345,7 +394,7 @@ fn add_term<F: Montgomery, const STRIDE: usize>(
     match *factors {
         [] => {}
         [a] => (0..count).for_each(|i| sums[i * STRIDE].add_value(values[a][i])),
-        [a, b] => (0..count).for_each(|i| sums[i * STRIDE].add_product(values[a][i], values[b][i])),
+        [a, b] => add_products::<F, STRIDE>(sums, &values[a][..count], &values[b]),
         [a, ref middle @ .., b] => {
             let mut product = values[a];
             for &factor in middle {
@@ -354,8 +403,19 @@ fn add_term<F: Montgomery, const STRIDE: usize>(
                     .zip(&values[factor])
                     .for_each(|(product, value)| *product *= value);
             }
-            (0..count).for_each(|i| sums[i * STRIDE].add_product(product[i], values[b][i]));
+            add_products::<F, STRIDE>(sums, &product[..count], &values[b]);
         }
+    }
+}
+
+#[inline(always)]
+fn add_products<F: Montgomery, const STRIDE: usize>(sums: &mut [Sum<F>], a: &[F], b: &[F]) {
+    if STRIDE == 0 {
+        let mut total = sums[0];
+        a.iter().zip(b).for_each(|(a, b)| total.add_product(*a, *b));
+        sums[0] = total;
+    } else {
+        sums.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| sum.add_product(*a, *b));
     }
 }
 
