@@ -1,42 +1,29 @@
 //! Fractions: logUp's helper columns and the layers of the fraction tree.
 
+use ark_ff::MontConfig;
 use rayon::prelude::*;
 
 use super::SERIAL;
+use crate::cpu::field::prepared::Field;
 use crate::cpu::field::wide::{Montgomery, Sum};
+use crate::cpu::vector::batch_inverse;
 
-/// Denominators that share an inversion; it costs as much as a few hundred multiplications.
+/// Denominators that share an inversion.
 const SHARED: usize = 1 << 12;
 
 /// `out[i] = numerator[i] / (alpha - column[i])`, 0 at a pole; no numerator means ones.
-///
-/// Montgomery's trick: going up, `out` takes the products of the denominators before each; going down, one inverse of
-/// all is stripped of one denominator after the other. The denominators are computed twice rather than kept.
-pub(super) fn logup<F: Montgomery>(alpha: F, column: &[F], numerator: Option<&[F]>, out: &mut [F]) {
+pub(super) fn logup<C: MontConfig<4>>(
+    alpha: Field<C>,
+    column: &[Field<C>],
+    numerator: Option<&[Field<C>]>,
+    out: &mut [Field<C>],
+) {
     let chunk = out.len().div_ceil(rayon::current_num_threads()).clamp(SERIAL, SHARED);
     out.par_chunks_mut(chunk).zip(column.par_chunks(chunk)).enumerate().for_each(|(k, (out, column))| {
-        let denominator = |i: usize| alpha - column[i];
-        let mut product = F::ONE;
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = product;
-            let denominator = denominator(i);
-            if !denominator.is_zero() {
-                product *= denominator;
-            }
-        }
-        // A product of non-zero elements has an inverse.
-        let mut inverse = product.inverse().unwrap_or(F::ZERO);
-        for (i, out) in out.iter_mut().enumerate().rev() {
-            let denominator = denominator(i);
-            if denominator.is_zero() {
-                *out = F::ZERO;
-                continue;
-            }
-            *out *= inverse;
-            inverse *= denominator;
-            if let Some(numerator) = numerator {
-                *out *= numerator[k * chunk + i];
-            }
+        out.iter_mut().zip(column).for_each(|(out, value)| *out = alpha - value);
+        batch_inverse(out);
+        if let Some(numerator) = numerator {
+            out.iter_mut().zip(&numerator[k * chunk..]).for_each(|(out, value)| *out = out.times(*value));
         }
     });
 }
@@ -50,7 +37,7 @@ pub(super) fn add_fractions<F: Montgomery>(p: Option<&[F]>, q: &[F], out_p: &mut
     match p.map(|p| p.split_at(n)) {
         None => out.zip(q).for_each(|((out_p, out_q), (&q0, &q1))| {
             *out_p = q0 + q1;
-            *out_q = q0 * q1;
+            *out_q = q0.times(q1);
         }),
         Some((p0, p1)) => {
             out.zip(q).zip(p0.par_iter().zip(p1)).for_each(|(((out_p, out_q), (&q0, &q1)), (&p0, &p1))| {
@@ -58,7 +45,7 @@ pub(super) fn add_fractions<F: Montgomery>(p: Option<&[F]>, q: &[F], out_p: &mut
                 sum.add_product(p0, q1);
                 sum.add_product(p1, q0);
                 *out_p = sum.reduce();
-                *out_q = q0 * q1;
+                *out_q = q0.times(q1);
             })
         }
     }

@@ -8,7 +8,7 @@ use crate::lookup::Scan;
 
 /// The running product of the values, in place.
 pub(super) fn product<F: Montgomery>(scan: Scan, values: &mut [F]) {
-    parallel(scan, values, F::ONE, |a, b| a * b);
+    parallel(scan, values, F::ONE, F::times);
 }
 
 /// The running sum of the values, in place.

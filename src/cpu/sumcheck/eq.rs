@@ -1,20 +1,20 @@
 //! Tables of the equality polynomial.
 
-use ark_ff::PrimeField;
 use rayon::prelude::*;
 
 use super::SERIAL;
+use crate::cpu::field::wide::Montgomery;
 
 /// `out[x] = scale * eq(point, x)`; `out` has `2^point.len()` elements.
 ///
 /// The table of the last `k + 1` coordinates is two copies of that of the last `k`, the upper one times the new
 /// coordinate, the lower one times one minus it: one multiplication an element of the result.
-pub(crate) fn eq_table<F: PrimeField>(point: &[F], scale: F, out: &mut [F]) {
+pub(crate) fn eq_table<F: Montgomery>(point: &[F], scale: F, out: &mut [F]) {
     out[0] = scale;
     for (k, &coordinate) in point.iter().rev().enumerate() {
         let (low, high) = out[..2 << k].split_at_mut(1 << k);
         low.par_iter_mut().with_min_len(SERIAL).zip(high).for_each(|(low, high)| {
-            *high = *low * coordinate;
+            *high = low.times(coordinate);
             *low -= *high;
         });
     }
@@ -29,7 +29,7 @@ pub(crate) struct SplitEq<F> {
     pub(crate) cols: Vec<F>,
 }
 
-impl<F: PrimeField> SplitEq<F> {
+impl<F: Montgomery> SplitEq<F> {
     /// The tables of a point.
     pub(crate) fn new(point: &[F]) -> Self {
         let (rows, cols) = point.split_at(point.len() / 2);

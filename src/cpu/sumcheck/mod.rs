@@ -50,7 +50,8 @@ impl Sumcheck for Cpu {
 
 /// `t[i] += r (t[i + half] - t[i])` for the first half of the table.
 fn bind<F: Montgomery>(table: &mut [F], r: F) {
+    let r = r.prepare();
     let (low, high) = table.split_at_mut(table.len() / 2);
     let pairs = low.par_iter_mut().with_min_len(SERIAL).zip(&*high);
-    pairs.for_each(|(low, high)| *low += r * (*high - *low));
+    pairs.for_each(|(low, high)| *low = F::fold(*low, *high, &r));
 }

@@ -21,6 +21,8 @@ use rayon::prelude::*;
 
 use super::SERIAL;
 use super::eq::SplitEq;
+use crate::cpu::field::has_mulx;
+use crate::cpu::field::prepared::Prepared;
 use crate::cpu::field::wide::{Montgomery, Sum};
 use crate::sumcheck::Form;
 
@@ -121,7 +123,7 @@ struct AtOne<F> {
     times_zero: F,
 }
 
-impl<F: PrimeField> Weight<F> {
+impl<F: Montgomery> Weight<F> {
     fn new(scale: F, point: &[F]) -> Self {
         let at_one = scale * point[0];
         Self { line: [scale - at_one, at_one], rest: SplitEq::new(&point[1..]) }
@@ -198,7 +200,7 @@ struct Piece<'a, F> {
 struct Fold<'a, F> {
     low: &'a [F],
     high: &'a [F],
-    r: F,
+    r: Prepared,
 }
 
 /// Folds all tables, and sums each group at each sample over all pairs: group by group, sample by sample.
@@ -223,6 +225,7 @@ fn sweep<F: Montgomery>(
         let (high, folded) = high.split_at_mut(pairs);
         let mut folds = bind.map(|r| {
             let (low, high) = folded.split_at(pairs);
+            let r = r.prepare();
             low.chunks(length).zip(high.chunks(length)).map(move |(low, high)| Fold { low, high, r })
         });
         let chunks = low.chunks_mut(length).zip(high.chunks_mut(length));
@@ -232,27 +235,8 @@ fn sweep<F: Montgomery>(
     }
 
     let zero = || vec![Sum::ZERO; samples.len() * plan.groups.len()];
-    let job = |(index, mut run): (usize, Vec<Piece<F>>)| {
-        let mut lines = Lines::new(run.len());
-        let mut total = zero();
-        for row in 0..length / cols {
-            let mut inner = zero();
-            for col in (0..cols).step_by(BLOCK) {
-                let count = BLOCK.min(cols - col);
-                lines.load(&mut run, row * cols + col, count);
-                let eq = weight.map(|weight| &weight.cols[col..col + count]);
-                lines.add_to(&mut inner, plan, samples, eq, count);
-            }
-            for (total, inner) in total.iter_mut().zip(&inner) {
-                match weight {
-                    Some(weight) => {
-                        total.add_product(weight.rows[index * (length / cols) + row], inner.reduce())
-                    }
-                    None => total.add(inner),
-                }
-            }
-        }
-        total
+    let job = |(index, run): (usize, Vec<Piece<F>>)| {
+        Job { plan, samples, weight, cols, first: index * (length / cols), rows: length / cols }.run(run)
     };
     let add = |mut a: Vec<Sum<F>>, b: Vec<Sum<F>>| {
         a.iter_mut().zip(&b).for_each(|(a, b)| a.add(b));
@@ -264,6 +248,60 @@ fn sweep<F: Montgomery>(
         runs.into_iter().enumerate().map(job).fold(zero(), add)
     };
     total.iter().map(Sum::reduce).collect()
+}
+
+/// What is to be done with a run of pairs.
+struct Job<'a, F> {
+    plan: &'a Plan<'a, F>,
+    samples: Samples,
+    weight: Option<&'a SplitEq<F>>,
+    /// Pairs in a row of the weight's outer product, or as many as suit.
+    cols: usize,
+    /// The run's first row.
+    first: usize,
+    /// How many rows it has.
+    rows: usize,
+}
+
+impl<F: Montgomery> Job<'_, F> {
+    /// The sums of the run. The compilation with `mulx` is faster.
+    fn run(&self, run: Vec<Piece<F>>) -> Vec<Sum<F>> {
+        #[cfg(target_arch = "x86_64")]
+        if has_mulx() {
+            // SAFETY: the processor has the instructions.
+            return unsafe { self.run_mulx(run) };
+        }
+        self.run_anywhere(run)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "bmi2,adx")]
+    fn run_mulx(&self, run: Vec<Piece<F>>) -> Vec<Sum<F>> {
+        self.run_anywhere(run)
+    }
+
+    #[inline(always)]
+    fn run_anywhere(&self, mut run: Vec<Piece<F>>) -> Vec<Sum<F>> {
+        let mut lines = Lines::new(run.len());
+        let mut total = vec![Sum::ZERO; self.samples.len() * self.plan.groups.len()];
+        let mut inner = total.clone();
+        for row in 0..self.rows {
+            inner.fill(Sum::ZERO);
+            for col in (0..self.cols).step_by(BLOCK) {
+                let count = BLOCK.min(self.cols - col);
+                lines.load(&mut run, row * self.cols + col, count);
+                let eq = self.weight.map(|weight| &weight.cols[col..col + count]);
+                lines.add_to(&mut inner, self.plan, self.samples, eq, count);
+            }
+            for (total, inner) in total.iter_mut().zip(&inner) {
+                match self.weight {
+                    Some(weight) => total.add_product(weight.rows[self.first + row], inner.reduce()),
+                    None => total.add(inner),
+                }
+            }
+        }
+        total
+    }
 }
 
 /// A block of rows of all tables: where each line is and how it rises.
@@ -278,6 +316,7 @@ impl<F: Montgomery> Lines<F> {
     }
 
     /// Folds `count` pairs from pair `from` on and puts the lines at `X = 0`.
+    #[inline(always)]
     fn load(&mut self, run: &mut [Piece<F>], from: usize, count: usize) {
         let rows = from..from + count;
         for ((piece, at), slope) in run.iter_mut().zip(&mut self.at).zip(&mut self.slope) {
@@ -286,7 +325,7 @@ impl<F: Montgomery> Lines<F> {
                 for (t, upper) in
                     [(&mut *low, &fold.low[rows.clone()]), (&mut *high, &fold.high[rows.clone()])]
                 {
-                    t.iter_mut().zip(upper).for_each(|(t, upper)| *t += fold.r * (*upper - *t));
+                    t.iter_mut().zip(upper).for_each(|(t, upper)| *t = F::fold(*t, *upper, &fold.r));
                 }
             }
             for (((at, slope), low), high) in at.iter_mut().zip(slope).zip(low).zip(high) {
@@ -297,6 +336,7 @@ impl<F: Montgomery> Lines<F> {
     }
 
     /// Adds the block's rows to `sums`, weighted by `eq` where given.
+    #[inline(always)]
     fn add_to(
         &mut self,
         sums: &mut [Sum<F>],
@@ -334,6 +374,7 @@ impl<F: Montgomery> Lines<F> {
 }
 
 /// Adds the sum over the rows of a group of terms, weighted by `eq` where given.
+#[inline(always)]
 fn add_group<F: Montgomery>(
     sum: &mut Sum<F>,
     terms: &[&[usize]],
@@ -385,6 +426,7 @@ fn add_weighted<F: Montgomery>(sum: &mut Sum<F>, eq: &[F], row: impl Fn(usize) -
 }
 
 /// Adds a product of tables in row `i` to `sums[i * STRIDE]`.
+#[inline(always)]
 fn add_term<F: Montgomery, const STRIDE: usize>(
     sums: &mut [Sum<F>],
     factors: &[usize],
@@ -401,7 +443,7 @@ fn add_term<F: Montgomery, const STRIDE: usize>(
                 product[..count]
                     .iter_mut()
                     .zip(&values[factor])
-                    .for_each(|(product, value)| *product *= value);
+                    .for_each(|(product, value)| *product = product.times(*value));
             }
             add_products::<F, STRIDE>(sums, &product[..count], &values[b]);
         }
