@@ -37,7 +37,7 @@ pub enum Any {
 /// Every name that [`Any::from_name`] takes, and what it makes.
 const CHOICES: [(&str, fn() -> Result<Any>); 3] = [
     ("cpu", || Ok(Any::Cpu(Cpu::new()))),
-    ("cpu-portable", || Ok(Any::Cpu(Cpu::with_tier(Tier::Portable)))),
+    ("cpu-portable", || Cpu::with_tier(Tier::Portable).map(Any::Cpu)),
     ("reference", || Ok(Any::Reference(Reference))),
 ];
 

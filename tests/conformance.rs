@@ -11,15 +11,16 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     stamp(&mut trials, "reference", Extent::Short, || Ok(Reference));
-    for (tier, name) in [(Tier::Portable, "cpu-portable")] {
-        stamp(&mut trials, name, Extent::Long, move || Ok(Cpu::with_tier(tier)));
+    for &tier in Tier::ALL {
+        let name = format!("cpu-{}", tier.name());
+        stamp(&mut trials, &name, Extent::Long, move || Cpu::with_tier(tier));
         for threads in 1..=3 {
             let name = format!("{name}-{threads}");
-            stamp(&mut trials, &name, Extent::Long, move || Cpu::with_tier(tier).with_threads(threads));
+            stamp(&mut trials, &name, Extent::Long, move || Cpu::with_tier(tier)?.with_threads(threads));
         }
         let checked = format!("{name}-checked");
         stamp(&mut trials, &checked, Extent::Short, move || {
-            Ok(Checked::new(Cpu::with_tier(tier), Reference))
+            Ok(Checked::new(Cpu::with_tier(tier)?, Reference))
         });
     }
     for name in Any::names() {

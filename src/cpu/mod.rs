@@ -22,9 +22,19 @@ pub enum Tier {
 }
 
 impl Tier {
+    /// Every tier, the fastest first.
+    pub const ALL: &[Self] = &[Self::Portable];
+
+    /// Whether this processor can run the tier.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+        }
+    }
+
     /// The fastest tier this processor has.
     pub fn detect() -> Self {
-        Self::Portable
+        Self::ALL.iter().copied().find(|tier| tier.is_available()).unwrap_or(Self::Portable)
     }
 
     /// The tier's name in lower case.
@@ -54,11 +64,21 @@ impl Default for Cpu {
 impl Cpu {
     /// The fastest tier, on rayon's global pool.
     pub fn new() -> Self {
-        Self::with_tier(Tier::detect())
+        Self::on(Tier::detect())
     }
 
     /// One tier, on rayon's global pool. For tests and comparisons.
-    pub fn with_tier(tier: Tier) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if this processor cannot run the tier.
+    pub fn with_tier(tier: Tier) -> Result<Self> {
+        match tier.is_available() {
+            true => Ok(Self::on(tier)),
+            false => Err(Error::Unavailable { reason: format!("no {} tier on this processor", tier.name()) }),
+        }
+    }
+
+    fn on(tier: Tier) -> Self {
         Self { tier, pool: None, name: format!("cpu ({})", tier.name()) }
     }
 

@@ -255,7 +255,7 @@ mod tests {
     const LENGTHS: [usize; 9] = [0, 1, 3, 4, 5, 100, BLOCK, BLOCK + 1, 3 * BLOCK + 7];
 
     fn cpus() -> Vec<Cpu> {
-        [1, 2, 3].map(|threads| Cpu::with_tier(Tier::Portable).with_threads(threads).unwrap()).into()
+        [1, 2, 3].map(|threads| Cpu::with_tier(Tier::Portable).unwrap().with_threads(threads).unwrap()).into()
     }
 
     /// Random elements with 0, 1, -1 and the largest Montgomery form among them.

@@ -76,7 +76,7 @@ fn run(cpu: &Cpu, transform: Transform, x: &[Fr]) -> Vec<Fr> {
 }
 
 fn cpus() -> Vec<Cpu> {
-    [1, 2, 3].map(|threads| Cpu::with_tier(Tier::Portable).with_threads(threads).unwrap()).into()
+    [1, 2, 3].map(|threads| Cpu::with_tier(Tier::Portable).unwrap().with_threads(threads).unwrap()).into()
 }
 
 fn cosets() -> [Option<Fr>; 4] {
@@ -177,7 +177,7 @@ fn every_plan_covers_every_level_once() {
 
 #[test]
 fn many_threads_on_medium_lengths() {
-    let cpu = Cpu::with_tier(Tier::Portable).with_threads(16).unwrap();
+    let cpu = Cpu::with_tier(Tier::Portable).unwrap().with_threads(16).unwrap();
     for log_n in [10, 11, 14] {
         check_all(&cpu, &random(1 << log_n, 3), ark);
     }
@@ -206,7 +206,7 @@ fn batches_transform_every_item() {
 
 #[test]
 fn wrong_arguments_are_errors_and_change_nothing() {
-    let cpu = Cpu::with_tier(Tier::Portable);
+    let cpu = Cpu::with_tier(Tier::Portable).unwrap();
     assert!(matches!(cpu.domain(29), Err(Error::Shape { expected: 28, got: 29, .. })));
     let domain = cpu.domain(3).unwrap();
     let (mut good, mut bad) = (random(8, 1), random(7, 2));

@@ -1,0 +1,67 @@
+//! What the benches share: seeds, thread pools, contenders, settings.
+#![allow(dead_code, missing_docs)]
+
+use std::time::Duration;
+
+use ark_ff::UniformRand;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, measurement::WallTime};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use zkmill::{Cpu, Fr, Tier};
+
+pub fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+pub fn random(n: usize, seed: u64) -> Vec<Fr> {
+    let mut rng = rng(seed);
+    (0..n).map(|_| Fr::rand(&mut rng)).collect()
+}
+
+/// One thread, and all of them.
+pub fn threads() -> Vec<usize> {
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    if all == 1 { vec![1] } else { vec![1, all] }
+}
+
+/// A pool for code that uses rayon's current one, as arkworks does.
+pub fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start")
+}
+
+/// The CPU backend in every tier this processor has.
+pub fn backends(threads: usize) -> Vec<(String, Cpu)> {
+    Tier::ALL
+        .iter()
+        .filter_map(|tier| Cpu::with_tier(*tier).ok())
+        .map(|cpu| {
+            (format!("zkmill {}", cpu.tier().name()), cpu.with_threads(threads).expect("threads start"))
+        })
+        .collect()
+}
+
+/// A group whose benches may take seconds an iteration.
+pub fn group<'c>(c: &'c mut Criterion, name: &str, threads: usize) -> BenchmarkGroup<'c, WallTime> {
+    let mut group = c.benchmark_group(format!("{name}/{threads}t"));
+    group.sampling_mode(SamplingMode::Flat);
+    group.sample_size(10);
+    group.warm_up_time(Duration::from_millis(200));
+    group.measurement_time(Duration::from_secs(1));
+    group
+}
+
+/// The id of a contender at size `2^log_n`, elements per second to be reported.
+pub fn id(group: &mut BenchmarkGroup<'_, WallTime>, contender: &str, log_n: u32) -> BenchmarkId {
+    group.throughput(Throughput::Elements(1 << log_n));
+    BenchmarkId::new(contender, format!("2^{log_n}"))
+}
+
+/// The largest size to run, from `ZKMILL_BENCH_MAX_LOG`: smaller values make a quick run.
+pub fn up_to(sizes: &[u32]) -> Vec<u32> {
+    let most =
+        std::env::var("ZKMILL_BENCH_MAX_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(u32::MAX);
+    // In test mode a bench runs once to show that it works; the smallest size does.
+    let test = std::env::args().any(|argument| argument == "--test");
+    let sizes: Vec<u32> = sizes.iter().copied().filter(|size| *size <= most).collect();
+    if test { sizes.into_iter().take(1).collect() } else { sizes }
+}
