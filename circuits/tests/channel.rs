@@ -452,7 +452,7 @@ fn errors_are_final() {
         (|v| v.zero("sum", Lin::constant(Fr::ONE)), ChannelError::Equation { what: "sum" }),
         (|v| v.nonzero("root", Fr::ZERO), ChannelError::Zero { what: "root" }),
         (
-            |v| v.product("gate", Lin::from(Fr::ONE), Lin::from(Fr::ONE), Lin::from(Fr::ZERO)),
+            |v| v.products("gate", vec![(Lin::from(Fr::ONE), Lin::from(Fr::ONE))], Lin::from(Fr::ZERO)),
             ChannelError::Product { what: "gate" },
         ),
     ];
@@ -472,7 +472,7 @@ fn errors_are_final() {
         assert_eq!(verifier.zero("holds", Lin::constant(Fr::ZERO)), Err(error));
         assert_eq!(verifier.nonzero("holds", Fr::ONE), Err(error));
         let [zero, one] = [Fr::ZERO, Fr::ONE].map(Lin::from);
-        assert_eq!(verifier.product("holds", zero.clone(), one, zero), Err(error));
+        assert_eq!(verifier.products("holds", vec![(zero.clone(), one)], zero), Err(error));
         assert_eq!(verifier.finish(), Err(error));
     }
     // All read, so only the failed claim keeps the proof from being accepted.
@@ -492,12 +492,14 @@ fn claims_are_checked() {
     let mut verifier = ClearVerifier::new(b"", &proof);
     let values = verifier.receive(4).unwrap();
     let [a, b, ab, c] = [0, 1, 2, 3].map(|i| Lin::from(values[i]));
-    verifier.product("a b = ab", a.clone(), b.clone(), ab.clone()).unwrap();
+    verifier.products("a b = ab", vec![(a.clone(), b.clone())], ab.clone()).unwrap();
     let one = Lin::constant(Fr::ONE);
-    let both = |l: &Lin<Fr>| l.clone() + one.clone();
-    verifier
-        .product("(a + 1)(b + 1) = ab + a + b + 1", both(&a), both(&b), ab + a.clone() + b + one.clone())
-        .unwrap();
+    let more = |l: &Lin<Fr>| l.clone() + one.clone();
+    let sum = ab.clone() + a.clone() + b.clone() + one.clone();
+    verifier.products("(a + 1)(b + 1) = ab + a + b + 1", vec![(more(&a), more(&b))], sum).unwrap();
+    let both = vec![(a.clone(), b.clone()), (-a, b)];
+    verifier.products("a b - a b = 0", both, Lin::constant(Fr::ZERO)).unwrap();
+    verifier.products("no products", vec![], Lin::constant(Fr::ZERO)).unwrap();
     verifier.nonzero("c", values[3]).unwrap();
     verifier.zero("c - c", c.clone() - c.clone()).unwrap();
     verifier.zero("2 c - c - c", c.clone() * Fr::from(2) - c.clone() - c).unwrap();
