@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use ark_bn254::Fr;
+use zkmill::matrix::MAX_INNER;
 
 use crate::bases::MAX_LOG_ROW;
 use crate::error::Error;
@@ -53,9 +54,12 @@ impl Params {
     /// the condition that the verifier's one multi-scalar multiplication has at most `2^13` points; and the limbs
     /// that need fewer leaves.
     pub fn for_batch(model: &Model, batch: usize) -> Self {
-        let batch = batch.max(1).next_power_of_two();
+        let batch = batch.clamp(1, crate::model::MAX_ELEMENTS).next_power_of_two();
         let requantised = |layer: &&crate::model::Layer| layer.requantise.is_some();
-        let cells = |layer: &crate::model::Layer| batch * layer.bias.len().next_power_of_two();
+        // Beyond what a tree can hold no choice matters, and no sum overflows.
+        let cells = |layer: &crate::model::Layer| {
+            (batch * layer.bias.len().next_power_of_two()).min(1 << MAX_LOG_LEAVES)
+        };
         let remainders: usize = model.layers().iter().filter(requantised).map(cells).sum();
         let limbs =
             if 2 * remainders + (1 << 8) <= remainders + (1 << 16) { Limbs::Bytes } else { Limbs::Word };
@@ -113,13 +117,12 @@ impl Circuit {
         if layers.is_empty() || layers.len() > crate::model::MAX_LAYERS {
             return fail("number of layers");
         }
-        let size = |n: usize| (1..=crate::model::MAX_ELEMENTS).contains(&n);
+        let padded = |n: usize| (1..=crate::model::MAX_ELEMENTS).contains(&n).then(|| n.next_power_of_two());
         for (index, layer) in layers.iter().enumerate() {
             let last = index + 1 == layers.len();
-            if !size(layer.inputs)
-                || !size(layer.outputs)
-                || !size(layer.inputs.saturating_mul(layer.outputs))
-            {
+            let size = padded(layer.inputs).zip(padded(layer.outputs)).map(|(k, m)| (k, k * m));
+            // As `Model::new` demands, whatever the biases: accumulators fit `i32`, so `m Acc` never wraps in the field.
+            if !size.is_some_and(|(k, size)| k <= MAX_INNER && size <= crate::model::MAX_ELEMENTS) {
                 return fail("layer size");
             }
             if !last && (layers[index + 1].inputs != layer.outputs || layer.requantise.is_none()) {

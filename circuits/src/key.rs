@@ -225,7 +225,7 @@ const VERIFYING_MAGIC: &str = "zkmill verifying key";
 const VERSION: u16 = 1;
 
 impl VerifyingKey {
-    fn from_parts(
+    pub(crate) fn from_parts(
         circuit: Circuit,
         weights: Weights,
         commitments: Vec<Vec<G1Affine>>,

@@ -1,5 +1,7 @@
 //! Proofs of quantised neural-network inference on the `zkmill` kernels.
 
+#[cfg(test)]
+mod attacks;
 pub mod bases;
 pub mod channel;
 mod circuit;

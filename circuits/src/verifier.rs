@@ -61,7 +61,8 @@ struct LayerValues<V> {
     y: Option<V>,
 }
 
-fn run<B: Backend, C: Channel>(
+/// Reads a proof on any channel.
+pub(crate) fn run<B: Backend, C: Channel>(
     backend: &B,
     channel: &mut C,
     key: &VerifyingKey,
