@@ -2,7 +2,7 @@
 //!
 //! A verifier is written once against [`Channel`]. Everything it reads passes through the sponge before it is
 //! returned, and every value it reads stays a [`Channel::Var`], which it can combine linearly ([`Lin`]) and
-//! state claims about ([`Channel::zero`], [`Channel::product`], [`Channel::nonzero`]) but not branch on. With
+//! state claims about ([`Channel::zero`], [`Channel::products`], [`Channel::nonzero`]) but not branch on. With
 //! the values in the clear ([`ClearVerifier`]) a claim is checked on the spot; a channel in which the values
 //! are commitments records the claims and proves them at the end, and the verifier does not change.
 //!
@@ -39,6 +39,7 @@ mod frame;
 mod lin;
 
 pub use clear::{ClearProver, ClearVerifier};
+pub(crate) use codec::{encode, point as decode_point, scalar as decode_scalar};
 pub use lin::Lin;
 
 /// Protocol, version, mode and suite; the first thing absorbed.
@@ -83,16 +84,15 @@ pub trait Channel: Sized {
     /// [`ChannelError::Equation`], perhaps only from [`Channel::finish`].
     fn zero(&mut self, what: &'static str, l: Lin<Self::Var>) -> Result<(), ChannelError>;
 
-    /// Claims that `a b = c`; `what` names the claim in the error.
+    /// Claims that `sum_i a_i b_i = c` for pairs `(a_i, b_i)`; `what` names the claim in the error.
     ///
     /// # Errors
     ///
     /// [`ChannelError::Product`], perhaps only from [`Channel::finish`].
-    fn product(
+    fn products(
         &mut self,
         what: &'static str,
-        a: Lin<Self::Var>,
-        b: Lin<Self::Var>,
+        pairs: Vec<(Lin<Self::Var>, Lin<Self::Var>)>,
         c: Lin<Self::Var>,
     ) -> Result<(), ChannelError>;
 
@@ -116,6 +116,29 @@ pub trait Channel: Sized {
     ///
     /// [`ChannelError::TrailingBytes`], or the first error of the channel.
     fn finish(self) -> Result<(), ChannelError>;
+}
+
+/// The prover's side: each operation meets its counterpart in [`Channel`] with the same counts.
+pub trait ProverChannel {
+    /// The counterpart of [`Channel::public`].
+    fn public(&mut self, label: &'static str, bytes: &[u8]);
+
+    /// The counterpart of [`Channel::receive`].
+    fn send(&mut self, values: &[Fr]);
+
+    /// The counterpart of [`Channel::rows`]. The points must be on the curve.
+    fn send_rows(&mut self, commitments: &[G1Affine]);
+
+    /// The counterpart of [`Channel::challenge`].
+    fn challenge(&mut self) -> Fr;
+
+    /// The counterpart of [`Channel::challenges`].
+    fn challenges(&mut self, n: usize) -> Vec<Fr> {
+        (0..n).map(|_| self.challenge()).collect()
+    }
+
+    /// The counterpart of [`Channel::row`].
+    fn send_row(&mut self, row: &[Fr], blind: Fr);
 }
 
 /// How a proof opens a committed row.
@@ -165,8 +188,8 @@ pub enum ChannelError {
         /// The claim.
         what: &'static str,
     },
-    /// A claim on a product does not hold.
-    #[error("{what}: not the product of the factors")]
+    /// A claim on a sum of products does not hold.
+    #[error("{what}: not the sum of the products")]
     Product {
         /// The claim.
         what: &'static str,

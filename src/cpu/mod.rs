@@ -1,7 +1,12 @@
 //! The backend that runs on the host's processor, on all of its cores.
 
-pub(crate) mod field;
+mod field;
+mod lookup;
+mod matrix;
 mod msm;
+mod ntt;
+mod sumcheck;
+mod vector;
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use super::codec::{self, ENCODED};
 use super::frame::{self, CHALLENGE_BYTES, Kind, header};
-use super::{Channel, ChannelError, Lin, Opening};
+use super::{Channel, ChannelError, Lin, Opening, ProverChannel};
 use ark_bn254::{Fr, G1Affine};
 use ark_ff::AdditiveGroup;
 use ark_serialize::CanonicalSerialize;
@@ -102,14 +102,14 @@ impl Channel for ClearVerifier<'_> {
         self.claim(|| value(&l) == Fr::ZERO, ChannelError::Equation { what })
     }
 
-    fn product(
+    fn products(
         &mut self,
         what: &'static str,
-        a: Lin<Fr>,
-        b: Lin<Fr>,
+        pairs: Vec<(Lin<Fr>, Lin<Fr>)>,
         c: Lin<Fr>,
     ) -> Result<(), ChannelError> {
-        self.claim(|| value(&a) * value(&b) == value(&c), ChannelError::Product { what })
+        let sum = || pairs.iter().map(|(a, b)| value(a) * value(b)).sum::<Fr>();
+        self.claim(|| sum() == value(&c), ChannelError::Product { what })
     }
 
     fn nonzero(&mut self, what: &'static str, a: Fr) -> Result<(), ChannelError> {
@@ -153,37 +153,6 @@ impl ClearProver {
         Self { state }
     }
 
-    /// The counterpart of [`Channel::public`].
-    pub fn public(&mut self, label: &'static str, bytes: &[u8]) {
-        frame::public(label, bytes, |piece| self.state.public_message_as(piece, |bytes| bytes));
-    }
-
-    /// The counterpart of [`Channel::receive`].
-    pub fn send(&mut self, values: &[Fr]) {
-        self.write(Kind::Scalars, values);
-    }
-
-    /// The counterpart of [`Channel::rows`]. The points must be on the curve.
-    pub fn send_rows(&mut self, commitments: &[G1Affine]) {
-        self.write(Kind::Rows, commitments);
-    }
-
-    /// The counterpart of [`Channel::challenge`].
-    pub fn challenge(&mut self) -> Fr {
-        self.state.public_message_as(&header(Kind::Challenge, 1), |bytes| bytes);
-        self.state.verifier_message_as(CHALLENGE_BYTES, frame::reduce)
-    }
-
-    /// The counterpart of [`Channel::challenges`].
-    pub fn challenges(&mut self, n: usize) -> Vec<Fr> {
-        (0..n).map(|_| self.challenge()).collect()
-    }
-
-    /// The counterpart of [`Channel::row`].
-    pub fn send_row(&mut self, row: &[Fr], blind: Fr) {
-        self.write(Kind::Row, &[row, &[blind]].concat());
-    }
-
     /// The proof.
     pub fn finish(self) -> Vec<u8> {
         self.state.into_narg_string()
@@ -193,5 +162,28 @@ impl ClearProver {
         self.state.public_message_as(&header(kind, values.len()), |bytes| bytes);
         let bytes: Vec<u8> = values.iter().flat_map(codec::encode).collect();
         self.state.prover_message_as(&bytes, |bytes| bytes);
+    }
+}
+
+impl ProverChannel for ClearProver {
+    fn public(&mut self, label: &'static str, bytes: &[u8]) {
+        frame::public(label, bytes, |piece| self.state.public_message_as(piece, |bytes| bytes));
+    }
+
+    fn send(&mut self, values: &[Fr]) {
+        self.write(Kind::Scalars, values);
+    }
+
+    fn send_rows(&mut self, commitments: &[G1Affine]) {
+        self.write(Kind::Rows, commitments);
+    }
+
+    fn challenge(&mut self) -> Fr {
+        self.state.public_message_as(&header(Kind::Challenge, 1), |bytes| bytes);
+        self.state.verifier_message_as(CHALLENGE_BYTES, frame::reduce)
+    }
+
+    fn send_row(&mut self, row: &[Fr], blind: Fr) {
+        self.write(Kind::Row, &[row, &[blind]].concat());
     }
 }

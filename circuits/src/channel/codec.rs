@@ -5,24 +5,24 @@ use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
 use rayon::prelude::*;
 
 /// Bytes of a scalar and of a point alike.
-pub(super) const ENCODED: usize = 32;
+pub(crate) const ENCODED: usize = 32;
 
 /// Points worth sending to another thread: decoding one takes a square root, some 5 us.
 const POINTS_PER_TASK: usize = 16;
 
-pub(super) fn encode(value: &impl CanonicalSerialize) -> [u8; ENCODED] {
+pub(crate) fn encode(value: &impl CanonicalSerialize) -> [u8; ENCODED] {
     let mut bytes = [0; ENCODED];
     value.serialize_compressed(bytes.as_mut_slice()).expect("scalars and compressed points fill 32 bytes");
     bytes
 }
 
 /// `None` unless the integer is below r.
-fn scalar(bytes: &[u8; ENCODED]) -> Option<Fr> {
+pub(crate) fn scalar(bytes: &[u8; ENCODED]) -> Option<Fr> {
     Fr::deserialize_compressed(bytes.as_slice()).ok()
 }
 
 /// `None` unless this is what [`encode`] makes of a point of the curve.
-fn point(bytes: &[u8; ENCODED]) -> Option<G1Affine> {
+pub(crate) fn point(bytes: &[u8; ENCODED]) -> Option<G1Affine> {
     let point = G1Affine::deserialize_compressed(bytes.as_slice()).ok()?;
     // arkworks ignores the abscissa where the identity's flag is set.
     (encode(&point) == *bytes).then_some(point)

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::tensor::check_shape;
-use super::{Layer, Model, ModelError, Requantise, Tensor};
+use super::{Model, ModelError, Requantise, Tensor};
 
 /// Every value of an inference. All matrices are flat and row-major: one row per input of the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,8 +82,18 @@ impl Model {
     /// [`ModelError::OutsideTable`] for the first `Y'`, in the order of layers, rows and columns, that its
     /// activation's table does not contain.
     pub fn infer(&self, inputs: &Tensor<i8>) -> Result<Trace, ModelError> {
+        self.infer_with(inputs, |layer, x| Ok(product(&self.layers()[layer].weights, x)))
+    }
+
+    /// [`infer`](Self::infer) with the matrix products `X W` computed elsewhere: `product` gets the number of a layer and its
+    /// input.
+    pub(crate) fn infer_with<E: From<ModelError>>(
+        &self,
+        inputs: &Tensor<i8>,
+        mut product: impl FnMut(usize, &[i8]) -> Result<Vec<i32>, E>,
+    ) -> Result<Trace, E> {
         if inputs.cols() != self.inputs() {
-            return Err(ModelError::InputColumns { expected: self.inputs(), actual: inputs.cols() });
+            return Err(ModelError::InputColumns { expected: self.inputs(), actual: inputs.cols() }.into());
         }
         let batch = inputs.rows();
         for layer in self.layers() {
@@ -95,7 +105,8 @@ impl Model {
                 Some(LayerTrace { requantised: Some(previous), .. }) => &previous.y,
                 _ => inputs.data(),
             };
-            let acc = accumulate(layer, x);
+            let mut acc = product(index, x)?;
+            add_bias(&mut acc, &layer.bias);
             let requantised = layer
                 .requantise
                 .map(|requantise| requantise.apply(&acc, index, &layer.weights))
@@ -106,21 +117,27 @@ impl Model {
     }
 }
 
-/// `X W + 1 (x) bias`.
+/// `X W`.
 ///
-/// Every partial sum is within `K 2^14 + max|bias| <= 2^31 - 1`, which [`Model::new`] has checked.
-fn accumulate(layer: &Layer, x: &[i8]) -> Vec<i32> {
-    let (k, m) = (layer.weights.rows(), layer.weights.cols());
+/// Every partial sum, the bias included, is within `K 2^14 + max|bias| <= 2^31 - 1`, which [`Model::new`] has checked.
+fn product(weights: &Tensor<i8>, x: &[i8]) -> Vec<i32> {
+    let (k, m) = (weights.rows(), weights.cols());
     let mut acc = vec![0; x.len() / k * m];
     acc.par_chunks_exact_mut(m).zip(x.par_chunks_exact(k)).for_each(|(acc, x)| {
-        acc.copy_from_slice(&layer.bias);
-        for (&x, weights) in x.iter().zip(layer.weights.iter_rows()) {
+        for (&x, weights) in x.iter().zip(weights.iter_rows()) {
             for (acc, &weight) in acc.iter_mut().zip(weights) {
                 *acc += i32::from(x) * i32::from(weight);
             }
         }
     });
     acc
+}
+
+/// `1 (x) bias`, added to every row.
+fn add_bias(acc: &mut [i32], bias: &[i32]) {
+    for row in acc.chunks_exact_mut(bias.len()) {
+        row.iter_mut().zip(bias).for_each(|(acc, bias)| *acc += bias);
+    }
 }
 
 impl Requantise {

@@ -5,7 +5,9 @@
 
 mod inverse;
 pub mod portable;
+pub mod prepared;
 pub mod quadratic;
+pub(crate) mod wide;
 
 use std::ops::{Add, Mul, Neg, Sub};
 

@@ -240,7 +240,7 @@ impl<P: MontConfig<4>> LazyField for Fe<P> {
 }
 
 #[inline(always)]
-fn wide(a: u64, b: u64) -> (u64, u64) {
+pub(super) fn wide(a: u64, b: u64) -> (u64, u64) {
     let product = a as u128 * b as u128;
     (product as u64, (product >> 64) as u64)
 }
