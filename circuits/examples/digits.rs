@@ -91,7 +91,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("\naccuracy on {end} images");
     println!("  float model      {:6.2} %", 100.0 * proven.float_accuracy());
     println!("  quantised model  {:6.2} %", 100.0 * proven.accuracy(&quantised));
-    println!("  proven answers   {:6.2} %  (equal to the quantised model's)", 100.0 * proven.accuracy(&answers));
+    println!(
+        "  proven answers   {:6.2} %  (equal to the quantised model's)",
+        100.0 * proven.accuracy(&answers)
+    );
 
     run.print();
     tamper(&backend, &key, &run)?;

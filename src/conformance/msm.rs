@@ -203,7 +203,11 @@ pub fn refusals<B: Backend>(backend: &B) {
     // add p to those.
     let mut limbs = g1.x.0;
     ark_ff::BigInteger::add_with_carry(&mut limbs, &Fq::MODULUS);
-    refused(backend, G1Affine::new_unchecked(Fp(limbs, PhantomData), g1.y), "with a coordinate above the modulus");
+    refused(
+        backend,
+        G1Affine::new_unchecked(Fp(limbs, PhantomData), g1.y),
+        "with a coordinate above the modulus",
+    );
     refused(backend, G1Affine::new_unchecked(g1.x, big), "with a coordinate equal to the modulus");
     let mut bad = g2;
     bad.x.c1 = big;
