@@ -9,7 +9,7 @@ use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
 use zkmill::lookup::Scan;
 use zkmill::ntt::{Direction, Transform};
 use zkmill::sumcheck::{Form, Term};
-use zkmill::{Backend, Cpu, Fq, Fr, G1Affine, Memory, Ntt, Reference, Result};
+use zkmill::{Backend, Cpu, Fq, Fr, G1Affine, Ntt, Reference, Result};
 
 struct Answers(HashMap<&'static str, Vec<BigInt<4>>>);
 
