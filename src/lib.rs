@@ -3,6 +3,8 @@
 
 mod any;
 mod backend;
+#[cfg(test)]
+mod broken;
 mod checked;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -37,12 +37,23 @@ pub struct Form<F = Fr> {
     scale: F,
     claim: Option<F>,
     last: Vec<F>,
+    /// `1 / degree!`, once it has been needed: an inversion a round would outweigh the short rounds themselves.
+    inverse_factorial: Option<F>,
 }
 
 impl<F: PrimeField> Form<F> {
     /// The sum of `terms` over tables of `2^variables` values.
     pub fn new(variables: usize, terms: Vec<Term<F>>) -> Self {
-        Self { terms, point: None, variables, bound: 0, scale: F::ONE, claim: None, last: Vec::new() }
+        Self {
+            terms,
+            point: None,
+            variables,
+            bound: 0,
+            scale: F::ONE,
+            claim: None,
+            last: Vec::new(),
+            inverse_factorial: None,
+        }
     }
 
     /// The same form weighted by `eq(point, .)`.
@@ -114,7 +125,7 @@ impl<F: PrimeField> Form<F> {
             let (expected, got) = (usize::from(!bind), usize::from(bind));
             return Err(Error::Shape { op: OP, what: "challenges given", expected, got });
         }
-        let after = self.remaining().checked_sub(usize::from(bind)).unwrap_or(0);
+        let after = self.remaining().saturating_sub(usize::from(bind));
         if after == 0 {
             return Err(Error::Shape { op: OP, what: "unbound variables at least", expected: 1, got: 0 });
         }
@@ -134,7 +145,11 @@ impl<F: PrimeField> Form<F> {
             self.scale *= z * r + (F::ONE - z) * (F::ONE - r);
         }
         self.bound += 1;
-        self.claim = (!self.last.is_empty()).then(|| interpolate(&self.last, r));
+        self.claim = None;
+        if let Some(degree) = self.last.len().checked_sub(1) {
+            let inverse_factorial = *self.inverse_factorial.get_or_insert_with(|| inverse_factorial(degree));
+            self.claim = Some(interpolate_with(&self.last, r, inverse_factorial));
+        }
         self.last.clear();
     }
 
@@ -147,30 +162,50 @@ impl<F: PrimeField> Form<F> {
 /// The value at `x` of the polynomial of degree `n - 1` whose values at `0, .., n - 1` are given: Lagrange's formula with
 /// `n` divisions folded into one. Zero for no values.
 pub fn interpolate<F: PrimeField>(values: &[F], x: F) -> F {
+    interpolate_with(values, x, inverse_factorial(values.len().saturating_sub(1)))
+}
+
+/// [`interpolate`] with `1 / (n - 1)!` given.
+fn interpolate_with<F: PrimeField>(values: &[F], x: F, inverse_factorial: F) -> F {
     let n = values.len();
-    // sum_i values[i] prod_{j != i} (x - j) / (i - j), prefix and suffix products giving the numerators.
+    // sum_i values[i] prod_{j != i} (x - j) / (i - j), prefix and suffix products giving the numerators; the
+    // denominators are 1 / (i! (n - 1 - i)!) = binomial(n - 1, i) / (n - 1)! up to sign.
     let mut suffix = vec![F::ONE; n + 1];
     for i in (0..n).rev() {
         suffix[i] = suffix[i + 1] * (x - F::from(i as u64));
     }
-    let mut denominators: Vec<F> = (0..n).map(|i| factorial::<F>(i) * factorial::<F>(n - 1 - i)).collect();
-    ark_ff::batch_inversion(&mut denominators);
+    let binomials = pascal::<F>(n);
     let mut prefix = F::ONE;
     let mut sum = F::ZERO;
     for i in 0..n {
-        let term = values[i] * prefix * suffix[i + 1] * denominators[i];
-        if (n - 1 - i) % 2 == 0 {
+        let term = values[i] * prefix * suffix[i + 1] * binomials[i];
+        if (n - 1 - i).is_multiple_of(2) {
             sum += term
         } else {
             sum -= term
         }
         prefix *= x - F::from(i as u64);
     }
-    sum
+    sum * inverse_factorial
 }
 
-fn factorial<F: PrimeField>(n: usize) -> F {
-    (1..=n as u64).map(F::from).product()
+/// `1 / n!`
+fn inverse_factorial<F: PrimeField>(n: usize) -> F {
+    let factorial: F = (1..=n as u64).map(F::from).product();
+    factorial.inverse().unwrap_or(F::ZERO)
+}
+
+/// The `n` numbers of a row of Pascal's triangle.
+fn pascal<F: PrimeField>(n: usize) -> Vec<F> {
+    let mut row = Vec::with_capacity(n);
+    for _ in 0..n {
+        for i in (1..row.len()).rev() {
+            let left: F = row[i - 1];
+            row[i] += left;
+        }
+        row.push(F::ONE);
+    }
+    row
 }
 
 /// Sumcheck over `F`.

@@ -5,7 +5,9 @@ use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{AdditiveGroup, BigInteger, Field, MontFp, PrimeField};
 use proptest::prelude::*;
 use std::collections::HashSet;
-use zkmill_circuits::channel::{Channel, ChannelError, ClearProver, ClearVerifier, Lin, Opening};
+use zkmill_circuits::channel::{
+    Channel, ChannelError, ClearProver, ClearVerifier, Lin, Opening, ProverChannel,
+};
 
 /// One operation of a protocol, with the prover's values.
 #[derive(Clone, Debug, PartialEq)]

@@ -35,7 +35,8 @@ impl<C: MontConfig<4>> Modulus<C> {
         assert!(C::MODULUS.0[3] >> 61 != 0, "full reductions need 2^256 < 8 p");
         C::MODULUS.0
     };
-    const P2: Limbs = accumulate([0; 4], 2, Self::P);
+    /// `2 p`.
+    pub const P2: Limbs = accumulate([0; 4], 2, Self::P);
     const P3: Limbs = accumulate([0; 4], 3, Self::P);
     /// `-1 / p mod 2^256`, word by word: word `i` makes word `i` of `p NEG_INV + 1` zero.
     const NEG_INV: Limbs = {

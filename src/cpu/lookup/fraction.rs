@@ -20,7 +20,7 @@ pub(super) fn logup<C: MontConfig<4>>(
 ) {
     let chunk = out.len().div_ceil(rayon::current_num_threads()).clamp(SERIAL, SHARED);
     out.par_chunks_mut(chunk).zip(column.par_chunks(chunk)).enumerate().for_each(|(k, (out, column))| {
-        out.iter_mut().zip(column).for_each(|(out, value)| *out = alpha - value);
+        out.iter_mut().zip(column).for_each(|(out, value)| *out = alpha.minus(*value));
         batch_inverse(out);
         if let Some(numerator) = numerator {
             out.iter_mut().zip(&numerator[k * chunk..]).for_each(|(out, value)| *out = out.times(*value));
@@ -36,7 +36,7 @@ pub(super) fn add_fractions<F: Montgomery>(p: Option<&[F]>, q: &[F], out_p: &mut
     let q = q0.par_iter().zip(q1);
     match p.map(|p| p.split_at(n)) {
         None => out.zip(q).for_each(|((out_p, out_q), (&q0, &q1))| {
-            *out_p = q0 + q1;
+            *out_p = q0.plus(q1);
             *out_q = q0.times(q1);
         }),
         Some((p0, p1)) => {

@@ -13,7 +13,7 @@ pub(super) fn product<F: Montgomery>(scan: Scan, values: &mut [F]) {
 
 /// The running sum of the values, in place.
 pub(super) fn sum<F: Montgomery>(scan: Scan, values: &mut [F]) {
-    parallel(scan, values, F::ZERO, |a, b| a + b);
+    parallel(scan, values, F::ZERO, F::plus);
 }
 
 /// Every thread scans one part; then all parts but the first are combined with what lies before them. That is

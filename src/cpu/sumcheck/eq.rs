@@ -15,7 +15,7 @@ pub(crate) fn eq_table<F: Montgomery>(point: &[F], scale: F, out: &mut [F]) {
         let (low, high) = out[..2 << k].split_at_mut(1 << k);
         low.par_iter_mut().with_min_len(SERIAL).zip(high).for_each(|(low, high)| {
             *high = low.times(coordinate);
-            *low -= *high;
+            *low = low.minus(*high);
         });
     }
 }

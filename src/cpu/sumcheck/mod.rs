@@ -9,6 +9,8 @@ mod round;
 use rayon::prelude::*;
 
 use super::Cpu;
+use super::field::has_mulx;
+use super::field::prepared::Prepared;
 use super::field::wide::Montgomery;
 use crate::element::{Fr, Scalar};
 use crate::error::Result;
@@ -52,6 +54,28 @@ impl Sumcheck for Cpu {
 fn bind<F: Montgomery>(table: &mut [F], r: F) {
     let r = r.prepare();
     let (low, high) = table.split_at_mut(table.len() / 2);
-    let pairs = low.par_iter_mut().with_min_len(SERIAL).zip(&*high);
-    pairs.for_each(|(low, high)| *low = F::fold(*low, *high, &r));
+    low.par_chunks_mut(SERIAL).zip(high.par_chunks(SERIAL)).for_each(|(low, high)| fold(low, high, &r));
+}
+
+/// `low[i] += r (high[i] - low[i])`
+fn fold<F: Montgomery>(low: &mut [F], high: &[F], r: &Prepared) {
+    #[cfg(target_arch = "x86_64")]
+    if has_mulx() {
+        // SAFETY: the processor has the instructions.
+        return unsafe { fold_mulx(low, high, r) };
+    }
+    fold_anywhere(low, high, r);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "bmi2,adx")]
+fn fold_mulx<F: Montgomery>(low: &mut [F], high: &[F], r: &Prepared) {
+    fold_anywhere(low, high, r);
+}
+
+#[inline(always)]
+fn fold_anywhere<F: Montgomery>(low: &mut [F], high: &[F], r: &Prepared) {
+    for (low, high) in low.iter_mut().zip(high) {
+        *low = F::fold(*low, *high, r);
+    }
 }

@@ -322,15 +322,15 @@ impl<F: Montgomery> Lines<F> {
         for ((piece, at), slope) in run.iter_mut().zip(&mut self.at).zip(&mut self.slope) {
             let (low, high) = (&mut piece.low[rows.clone()], &mut piece.high[rows.clone()]);
             if let Some(fold) = &piece.fold {
-                for (t, upper) in
-                    [(&mut *low, &fold.low[rows.clone()]), (&mut *high, &fold.high[rows.clone()])]
-                {
-                    t.iter_mut().zip(upper).for_each(|(t, upper)| *t = F::fold(*t, *upper, &fold.r));
+                let upper = fold.low[rows.clone()].iter().zip(&fold.high[rows.clone()]);
+                for ((low, high), upper) in low.iter_mut().zip(&mut *high).zip(upper) {
+                    *low = F::fold(*low, *upper.0, &fold.r);
+                    *high = F::fold(*high, *upper.1, &fold.r);
                 }
             }
             for (((at, slope), low), high) in at.iter_mut().zip(slope).zip(low).zip(high) {
                 *at = *low;
-                *slope = *high - *low;
+                *slope = high.minus(*low);
             }
         }
     }
@@ -349,29 +349,31 @@ impl<F: Montgomery> Lines<F> {
             return;
         }
         let mut sums = sums.chunks_mut(plan.groups.len());
-        let mut steps = 0;
+        let mut position = 0;
         for point in 0..samples.finite() {
             if point == 1 && samples.skip_one {
                 continue;
             }
-            for _ in steps..point {
+            while position < point {
                 for (at, slope) in self.at.iter_mut().zip(&self.slope) {
-                    at[..count].iter_mut().zip(slope).for_each(|(at, slope)| *at += slope);
+                    for (at, slope) in at[..count].iter_mut().zip(slope) {
+                        *at = at.plus(*slope);
+                    }
                 }
+                position += 1;
             }
-            steps = point;
-            let sums = sums.next().into_iter().flatten();
-            plan.groups.iter().zip(sums).for_each(|(group, sum)| {
+            for (group, sum) in plan.groups.iter().zip(sums.next().into_iter().flatten()) {
                 add_group(sum, &group.terms, &self.at, eq, count);
-            });
+            }
         }
         // The leading coefficient, for which only terms of full degree count.
-        let sums = sums.next().into_iter().flatten();
-        plan.groups.iter().zip(sums).for_each(|(group, sum)| {
+        for (group, sum) in plan.groups.iter().zip(sums.next().into_iter().flatten()) {
             add_group(sum, &group.leading, &self.slope, eq, count);
-        });
+        }
     }
 }
+
+// The loops below are loops, not closures, so that all of them become part of the compilation with `mulx`.
 
 /// Adds the sum over the rows of a group of terms, weighted by `eq` where given.
 #[inline(always)]
@@ -383,44 +385,41 @@ fn add_group<F: Montgomery>(
     count: usize,
 ) {
     let Some(eq) = eq else {
-        terms.iter().for_each(|factors| add_term::<F, 0>(std::slice::from_mut(sum), factors, values, count));
+        for factors in terms {
+            add_term::<F, 0>(std::slice::from_mut(sum), factors, values, count);
+        }
         return;
     };
-    // The shapes of `eq * (a b - c)` and of the fraction tree's layers stay in registers.
+    // The shapes of `eq * (a b - c)` and of the fraction tree's layers keep their rows in registers.
     match *terms {
         [] => {}
-        [&[a]] => add_weighted(sum, eq, |i| values[a][i]),
-        [&[a, b]] => {
-            let (a, b) = (&values[a], &values[b]);
-            add_weighted(sum, eq, |i| {
-                let mut row = Sum::ZERO;
-                row.add_product(a[i], b[i]);
-                row.reduce()
-            });
-        }
+        [&[a]] => add_products::<F, 0>(std::slice::from_mut(sum), &values[a], eq),
+        [&[a, b]] => add_weighted(sum, eq, [[&values[a], &values[b]]]),
         [&[a, b], &[c, d]] => {
-            let (a, b, c, d) = (&values[a], &values[b], &values[c], &values[d]);
-            add_weighted(sum, eq, |i| {
-                let mut row = Sum::ZERO;
-                row.add_product(a[i], b[i]);
-                row.add_product(c[i], d[i]);
-                row.reduce()
-            });
+            add_weighted(sum, eq, [[&values[a], &values[b]], [&values[c], &values[d]]]);
         }
         _ => {
             let mut rows = [Sum::ZERO; BLOCK];
-            terms.iter().for_each(|factors| add_term::<F, 1>(&mut rows, factors, values, count));
-            add_weighted(sum, eq, |i| rows[i].reduce());
+            for factors in terms {
+                add_term::<F, 1>(&mut rows, factors, values, count);
+            }
+            for (eq, row) in eq.iter().zip(&rows) {
+                sum.add_product(*eq, row.reduce());
+            }
         }
     }
 }
 
-/// `sum += sum_i eq[i] * row(i)`, with at most [`BLOCK`] rows.
+/// `sum += sum_i eq[i] * sum_k products[k][0][i] * products[k][1][i]`, with at most [`BLOCK`] rows.
 #[inline(always)]
-fn add_weighted<F: Montgomery>(sum: &mut Sum<F>, eq: &[F], row: impl Fn(usize) -> F) {
+fn add_weighted<F: Montgomery, const N: usize>(sum: &mut Sum<F>, eq: &[F], products: [[&[F; BLOCK]; 2]; N]) {
     let mut total = *sum;
     for (i, &eq) in eq.iter().enumerate().take(BLOCK) {
-        total.add_product(eq, row(i));
+        let mut row = Sum::ZERO;
+        for [a, b] in products {
+            row.add_product(a[i], b[i]);
+        }
+        total.add_product(eq, row.reduce());
     }
     *sum = total;
 }
@@ -435,29 +434,37 @@ fn add_term<F: Montgomery, const STRIDE: usize>(
 ) {
     match *factors {
         [] => {}
-        [a] => (0..count).for_each(|i| sums[i * STRIDE].add_value(values[a][i])),
+        [a] => {
+            for (i, value) in values[a][..count].iter().enumerate() {
+                sums[i * STRIDE].add_value(*value);
+            }
+        }
         [a, b] => add_products::<F, STRIDE>(sums, &values[a][..count], &values[b]),
         [a, ref middle @ .., b] => {
             let mut product = values[a];
             for &factor in middle {
-                product[..count]
-                    .iter_mut()
-                    .zip(&values[factor])
-                    .for_each(|(product, value)| *product = product.times(*value));
+                for (product, value) in product[..count].iter_mut().zip(&values[factor]) {
+                    *product = product.times(*value);
+                }
             }
             add_products::<F, STRIDE>(sums, &product[..count], &values[b]);
         }
     }
 }
 
+/// Adds `a[i] * b[i]` to `sums[i * STRIDE]`.
 #[inline(always)]
 fn add_products<F: Montgomery, const STRIDE: usize>(sums: &mut [Sum<F>], a: &[F], b: &[F]) {
     if STRIDE == 0 {
         let mut total = sums[0];
-        a.iter().zip(b).for_each(|(a, b)| total.add_product(*a, *b));
+        for (a, b) in a.iter().zip(b) {
+            total.add_product(*a, *b);
+        }
         sums[0] = total;
     } else {
-        sums.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| sum.add_product(*a, *b));
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            sum.add_product(*a, *b);
+        }
     }
 }
 
