@@ -115,7 +115,8 @@ impl Options {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
-    fn from_lookup(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, OptionError> {
+    /// As [`Self::from_env`], from another source of variables.
+    pub(crate) fn from_lookup(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, OptionError> {
         fn number<T: std::str::FromStr>(
             get: impl Fn(&'static str) -> Option<String>,
             variable: &'static str,
