@@ -2,13 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::abi;
 use super::order::{Access, StreamId};
 use super::queue::{HostCall, Source, Use, Work};
-use super::report::warn;
 use super::state::{Driver, Id, State};
 use super::status::Status;
-use crate::machine::{self, Counters};
+use super::{abi, calls};
+use crate::machine::{self, Counters, Fault, FaultKind};
 use crate::memory::MemoryError;
 
 /// What work did that was not known before.
@@ -25,11 +24,34 @@ pub struct Effect {
 pub struct Failure {
     status: Status,
     message: String,
+    /// The allocation that was used after it was given back.
+    freed: Option<u64>,
+}
+
+impl Failure {
+    fn new(status: Status, message: String) -> Self {
+        Self { status, message, freed: None }
+    }
 }
 
 impl From<MemoryError> for Failure {
     fn from(error: MemoryError) -> Self {
-        Self { status: Status::IllegalAddress, message: error.to_string() }
+        let mut failure = Self::new(Status::IllegalAddress, error.to_string());
+        if let MemoryError::UseAfterFree { base, .. } = error {
+            failure.freed = Some(base);
+        }
+        failure
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        let status = Status::from_code(fault.code()).unwrap_or(Status::LaunchFailed);
+        let mut failure = Self::new(status, fault.to_string());
+        if let FaultKind::UseAfterFree(MemoryError::UseAfterFree { base, .. }) = fault.kind {
+            failure.freed = Some(base);
+        }
+        failure
     }
 }
 
@@ -45,7 +67,7 @@ pub fn digest(bytes: &[u8]) -> u64 {
 pub fn execute(driver: &Driver, work: &Work) -> Result<Effect, Failure> {
     catch_unwind(AssertUnwindSafe(|| run(driver, work))).unwrap_or_else(|_| {
         let message = "the emulator panicked; this is a defect of it".to_owned();
-        Err(Failure { status: Status::Unknown, message })
+        Err(Failure::new(Status::Unknown, message))
     })
 }
 
@@ -57,8 +79,8 @@ fn run(driver: &Driver, work: &Work) -> Result<Effect, Failure> {
             // SAFETY: page-locked memory of that size, which the driver gives back only once no work uses it.
             let bytes = unsafe { std::slice::from_raw_parts(from.0, *bytes as usize) };
             if expected.is_some_and(|expected| expected != digest(bytes)) {
-                let message = "the host changed pinned memory that a copy had yet to read";
-                return Err(Failure { status: Status::LaunchFailed, message: message.to_owned() });
+                let message = "the host changed pinned memory that a copy had yet to read".to_owned();
+                return Err(Failure::new(Status::LaunchFailed, message));
             }
             memory.write(*to, bytes)?;
         }
@@ -77,12 +99,8 @@ fn run(driver: &Driver, work: &Work) -> Result<Effect, Failure> {
         Work::Launch(launch) => {
             let module = &launch.module;
             let options = &driver.config.options;
-            let result =
-                machine::launch(module, &launch.kernel, &launch.config, &launch.params, memory, options);
-            let counters = result.map_err(|fault| Failure {
-                status: Status::from_code(fault.code()).unwrap_or(Status::LaunchFailed),
-                message: fault.to_string(),
-            })?;
+            let (config, params) = (&launch.config, &launch.params);
+            let counters = machine::launch(module, &launch.kernel, config, params, memory, options)?;
             return Ok(Effect { touched: Vec::new(), counters: options.count.then_some(counters) });
         }
         Work::Call(HostCall::Function(function), data) => {
@@ -113,9 +131,11 @@ pub fn conclude(
     let mut uses: Vec<_> = command.uses.iter().filter(|used| used.certain).cloned().collect();
     let effect = match result {
         Ok(effect) => effect,
-        Err(Failure { status, message }) => {
+        Err(Failure { status, message, freed }) => {
             let name = status.name().to_string_lossy();
-            state.report.finding(&format!("{label}: {message}\n  reported as {name}"));
+            let freed = freed.and_then(|base| state.freed.get(&base));
+            let freed = freed.map_or(String::new(), |by| format!("\n  given back by {by}"));
+            state.report.finding(&format!("{label}: {message}{freed}\n  reported as {name}"));
             state.poison(context, status);
             return;
         }
@@ -138,11 +158,8 @@ pub fn conclude(
             }
         }
         Work::Free(base) => {
-            state.allocations.remove(&base);
-            state.histories.remove(&base);
-            if let Err(error) = driver.memory.free(base) {
-                warn(&format!("{label}: {error}"));
-            }
+            calls::release(driver, state, base);
+            state.freed.insert(base, label);
         }
         Work::Record(event) => {
             if let Some(event) = state.events.get_mut(&event)

@@ -171,6 +171,8 @@ pub struct State {
     pub functions: HashMap<Id, FunctionEntry>,
     /// Allocations by address.
     pub allocations: BTreeMap<u64, Allocation>,
+    /// By whom memory was given back, by its address. (Addresses are not used again.)
+    pub freed: HashMap<u64, Arc<str>>,
     /// The accesses to each allocation, by its address.
     pub histories: BTreeMap<u64, History>,
     /// Attributes of the memory pool.
@@ -238,6 +240,7 @@ impl Driver {
             modules: HashMap::new(),
             functions: HashMap::new(),
             allocations: BTreeMap::new(),
+            freed: HashMap::new(),
             histories: BTreeMap::new(),
             pool: BTreeMap::new(),
             host: Clock::default(),
@@ -321,8 +324,8 @@ impl State {
     }
 }
 
-/// A short name of a stream for messages: `stream 3`, or `the default stream`.
+/// A short name of a stream for messages: `the default stream`, or its serial number as in `stream 3`.
 pub fn stream_name(state: &State, id: StreamId) -> String {
     let default = state.contexts.values().any(|context| context.default_stream == id);
-    if default { "the default stream".to_owned() } else { format!("stream {:#x}", id) }
+    if default { "the default stream".to_owned() } else { format!("stream {}", id << 8 >> 12) }
 }

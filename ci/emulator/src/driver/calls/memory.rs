@@ -118,6 +118,7 @@ impl Session {
         // The lock was open while waiting: someone else may have been faster.
         self.check_owned(call, base, place)?;
         release(self.driver, &mut self.state, base);
+        self.state.freed.insert(base, call.into());
         Ok(())
     }
 }

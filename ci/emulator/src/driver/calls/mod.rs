@@ -9,3 +9,5 @@ mod launch;
 mod memory;
 mod module;
 mod stream;
+
+pub use memory::release;
