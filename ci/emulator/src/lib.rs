@@ -8,6 +8,7 @@
 //! - [`driver`]: the C functions of `libcuda.so.1`: contexts, streams, events, modules, copies, launches.
 
 pub mod driver;
+mod isa;
 pub mod machine;
 pub mod memory;
 pub mod ptx;
