@@ -106,6 +106,7 @@ impl Config {
         let delay = parsed(&get, "CUDA_EMULATOR_DELAY_MS", "a number of milliseconds", milliseconds)?;
         let counters = parsed(&get, "CUDA_EMULATOR_COUNTERS", "a path", |text| Some(counter_path(text)))?;
         options.count = counters.is_some();
+        options.observe = checks.stream;
         let code = |text: &str| text.parse().ok().filter(|code| (1..=255).contains(code));
         let exit_code = parsed(&get, "CUDA_EMULATOR_EXIT_CODE", "a number from 1 to 255", code)?;
         Ok(Self {

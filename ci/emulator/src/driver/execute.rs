@@ -7,7 +7,7 @@ use super::queue::{HostCall, Source, Use, Work};
 use super::state::{Driver, Id, State};
 use super::status::Status;
 use super::{abi, calls};
-use crate::machine::{self, Counters, Fault, FaultKind};
+use crate::machine::{self, Counters, Fault, FaultKind, Mode, Touch};
 use crate::memory::MemoryError;
 
 /// What work did that was not known before.
@@ -100,8 +100,15 @@ fn run(driver: &Driver, work: &Work) -> Result<Effect, Failure> {
             let module = &launch.module;
             let options = &driver.config.options;
             let (config, params) = (&launch.config, &launch.params);
-            let counters = machine::launch(module, &launch.kernel, config, params, memory, options)?;
-            return Ok(Effect { touched: Vec::new(), counters: options.count.then_some(counters) });
+            let kernel = &launch.kernel;
+            let (counters, touches) =
+                machine::launch_observed(module, kernel, config, params, memory, options)?;
+            let touched = touches.into_iter().map(|Touch { ptr, bytes, mode }| Use {
+                range: ptr..ptr + bytes,
+                mode,
+                certain: true,
+            });
+            return Ok(Effect { touched: touched.collect(), counters: options.count.then_some(counters) });
         }
         Work::Call(HostCall::Function(function), data) => {
             // SAFETY: the program passed the function for this call, with this argument.
@@ -142,8 +149,8 @@ pub fn conclude(
     };
     uses.extend(effect.touched);
     if driver.config.checks.stream {
-        for Use { range, write, .. } in uses {
-            let access = Access { range, write, stamp, label: label.clone() };
+        for Use { range, mode, .. } in uses {
+            let access = Access { range, mode, stamp, label: label.clone() };
             if let Some(message) = state.observe(driver, access, &clock) {
                 state.report.finding(&message);
                 state.poison(context, Status::LaunchFailed);
@@ -185,7 +192,11 @@ impl State {
         };
         if let Some(earlier) = self.histories.get(&base).and_then(|history| history.conflict(&access, clock))
         {
-            let does = |access: &Access| if access.write { "writes" } else { "reads" };
+            let does = |access: &Access| match access.mode {
+                Mode::Read => "reads",
+                Mode::Write => "writes",
+                Mode::Atomic => "atomically changes",
+            };
             let low = earlier.range.start.max(start);
             let high = earlier.range.end.min(access.range.end);
             return Some(format!(

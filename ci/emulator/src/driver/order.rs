@@ -6,12 +6,15 @@
 //! streams, and through the host: what the host has waited for happens before everything it submits afterwards. (All host threads share
 //! one clock: how they order themselves cannot be seen from here.)
 //!
-//! Two accesses to the same bytes, at least one of them a write, with neither ordered before the other, are a race. It is found
+//! Two accesses to the same bytes, at least one of them a write, with neither ordered before the other, are a race, unless both are
+//! atomic. It is found
 //! whichever of the two happened to run first.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+
+use crate::machine::Mode;
 
 /// A stream, by a number that is never used twice.
 pub type StreamId = u64;
@@ -59,8 +62,8 @@ impl Clock {
 pub struct Access {
     /// The addresses.
     pub range: Range<u64>,
-    /// Whether it wrote (or allocated, or freed); it read otherwise.
-    pub write: bool,
+    /// How; allocating and freeing count as writing.
+    pub mode: Mode,
     /// The work.
     pub stamp: Stamp,
     /// The work in words, for a report.
@@ -77,7 +80,7 @@ impl History {
     /// The first recorded access that conflicts with `access` by work that knows `clock`.
     pub fn conflict(&self, access: &Access, clock: &Clock) -> Option<&Access> {
         self.accesses.iter().find(|earlier| {
-            (earlier.write || access.write)
+            (earlier.mode != access.mode || access.mode == Mode::Write)
                 && earlier.stamp.stream != access.stamp.stream
                 && earlier.range.start < access.range.end
                 && access.range.start < earlier.range.end
@@ -89,7 +92,7 @@ impl History {
     pub fn record(&mut self, access: Access) {
         self.accesses.retain(|earlier| {
             earlier.stamp.stream != access.stamp.stream
-                || (earlier.write && !access.write)
+                || (earlier.mode != access.mode && access.mode != Mode::Write)
                 || earlier.range.start < access.range.start
                 || access.range.end < earlier.range.end
         });
@@ -117,7 +120,8 @@ mod tests {
     use super::*;
 
     fn access(stream: StreamId, index: u64, range: Range<u64>, write: bool) -> Access {
-        Access { range, write, stamp: Stamp { stream, index }, label: Arc::from("work") }
+        let mode = if write { Mode::Write } else { Mode::Read };
+        Access { range, mode, stamp: Stamp { stream, index }, label: Arc::from("work") }
     }
 
     #[test]
@@ -151,6 +155,13 @@ mod tests {
         reads.record(access(1, 1, 100..200, false));
         assert!(reads.conflict(&access(2, 1, 100..200, false), &nothing).is_none());
         assert!(reads.conflict(&access(2, 1, 100..200, true), &nothing).is_some());
+
+        let atomic = |stream| Access { mode: Mode::Atomic, ..access(stream, 1, 100..200, true) };
+        let mut atomics = History::default();
+        atomics.record(atomic(1));
+        assert!(atomics.conflict(&atomic(2), &nothing).is_none());
+        assert!(atomics.conflict(&access(2, 1, 100..200, false), &nothing).is_some());
+        assert!(atomics.conflict(&access(2, 1, 100..200, true), &nothing).is_some());
     }
 
     #[test]

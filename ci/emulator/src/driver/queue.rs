@@ -16,7 +16,7 @@ use super::execute;
 use super::order::{Clock, Stamp, StreamId};
 use super::state::{Driver, Id, State, stream_name};
 use super::status::Status;
-use crate::machine::LaunchConfig;
+use crate::machine::{LaunchConfig, Mode};
 use crate::ptx::LoadedModule;
 
 /// An address of the host in a command, which the program keeps valid until the command has run.
@@ -88,8 +88,8 @@ pub enum Work {
 pub struct Use {
     /// The addresses, of the device or of page-locked host memory.
     pub range: Range<u64>,
-    /// Whether they may be written.
-    pub write: bool,
+    /// How, at most.
+    pub mode: Mode,
     /// Whether every byte is surely touched so. A launch only mentions its pointers; what it touches shows when it runs.
     pub certain: bool,
 }

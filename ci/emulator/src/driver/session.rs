@@ -9,6 +9,7 @@ use super::order::{Clock, Stamp, StreamId};
 use super::queue::{Use, Work};
 use super::state::{Context, Driver, Event, FunctionEntry, Id, Place, State, driver};
 use super::status::{Outcome, Status};
+use crate::machine::Mode;
 
 thread_local! {
     /// The contexts pushed on this thread; the last is current. Zero stands for none.
@@ -200,5 +201,6 @@ impl Session {
 /// Memory that work surely touches.
 pub fn certain(address: u64, bytes: u64, write: bool) -> Use {
     let range: Range<u64> = address..address + bytes;
-    Use { range, write, certain: true }
+    let mode = if write { Mode::Write } else { Mode::Read };
+    Use { range, mode, certain: true }
 }

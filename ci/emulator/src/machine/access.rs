@@ -6,7 +6,9 @@ use super::alu::Lanes;
 use super::fault::{Fault, FaultKind, Space};
 use super::race::Access;
 use super::shared::Look;
+use super::state::Launch;
 use super::step::Step;
+use super::touched::Mode;
 use crate::isa::{Address, Atomic, AtomicOp, CopyAsync, LANES, Load, MemSpace, Port, Scalar, Store};
 use crate::memory::{LOCAL_WINDOW, MemoryError, PARAM_WINDOW, Region, SHARED_WINDOW, WINDOW};
 
@@ -83,6 +85,21 @@ fn atomic_result(op: AtomicOp, ty: Scalar, old: u64, b: u64, c: u64) -> u64 {
         (Scalar::F64, AtomicOp::Add) => (f64::from_bits(old) + f64::from_bits(b)).to_bits(),
         _ if ty.is_wide() => typed!(u64, i64),
         _ => typed!(u32, i32),
+    }
+}
+
+impl Launch<'_> {
+    /// Notes accesses to device memory, if that is asked for.
+    #[inline]
+    fn note(&self, block: usize, mode: Mode, mask: u32, offsets: &[usize; LANES], bytes: u32) {
+        if let Some(touched) = &self.touched {
+            touched.note(&self.view, block, mode, mask, offsets, bytes);
+        }
+    }
+
+    #[inline]
+    fn note_one(&self, block: usize, mode: Mode, offset: usize, bytes: u32) {
+        self.note(block, mode, 1, &[offset; LANES], bytes);
     }
 }
 
@@ -352,6 +369,7 @@ impl Step<'_, '_> {
                     );
                 }
             }
+            launch.note(index, Mode::Read, taken, &offsets, bytes);
             for (k, port) in load.to.iter().enumerate() {
                 let Some(port) = *port else { continue };
                 let skip = k * size as usize;
@@ -459,6 +477,7 @@ impl Step<'_, '_> {
             let launch = self.launch;
             let block = &launch.view.blocks[index];
             let offsets = addresses.map(|address| address.wrapping_sub(block.info.ptr) as usize);
+            launch.note(index, Mode::Write, taken, &offsets, bytes);
             for (k, &port) in store.from.iter().enumerate() {
                 let skip = k * size as usize;
                 match (size, port.wide) {
@@ -530,6 +549,7 @@ impl Step<'_, '_> {
                         {
                             return Err(self.fault(lane, FaultKind::Uninitialised { space, address, bytes }));
                         }
+                        self.launch.note_one(index, Mode::Atomic, offset, bytes);
                         block.region.mark_written(offset, bytes as usize);
                         if wide {
                             let word = block.region.atomic64(offset);
@@ -594,6 +614,7 @@ impl Step<'_, '_> {
                     let (space, address) = (Space::Global, from[lane]);
                     return Err(self.fault(lane, FaultKind::Uninitialised { space, address, bytes: source }));
                 }
+                self.launch.note_one(index, Mode::Read, offset, source);
                 block.region.read(offset, &mut data[..source as usize]);
             }
             for (k, word) in data[..bytes as usize].as_chunks::<4>().0.iter().enumerate() {

@@ -18,6 +18,7 @@ mod scalar;
 mod shared;
 mod state;
 mod step;
+mod touched;
 mod warp;
 
 use std::time::Instant;
@@ -25,8 +26,10 @@ use std::time::Instant;
 pub use counters::{Class, Counters, Executed, Instructions};
 pub use fault::{Fault, FaultKind, Site, Space};
 pub use options::{Checks, OptionError, Options, Sink};
+pub use touched::{Mode, Touch};
 
 use self::state::Launch;
+use self::touched::Touched;
 use crate::memory::DeviceMemory;
 use crate::ptx::{Kernel, LoadedModule};
 
@@ -97,6 +100,22 @@ pub fn launch(
     memory: &DeviceMemory,
     options: &Options,
 ) -> Result<Counters, Fault> {
+    run(module, kernel, config, params, memory, options, alu::fastest()).map(|(counters, _)| counters)
+}
+
+/// [`launch`] that also tells what device memory was touched, if `options` ask for it.
+///
+/// # Errors
+///
+/// As [`launch`].
+pub fn launch_observed(
+    module: &LoadedModule,
+    kernel: &str,
+    config: &LaunchConfig,
+    params: &[u8],
+    memory: &DeviceMemory,
+    options: &Options,
+) -> Result<(Counters, Vec<Touch>), Fault> {
     run(module, kernel, config, params, memory, options, alu::fastest())
 }
 
@@ -114,7 +133,7 @@ pub fn launch_plain(
     memory: &DeviceMemory,
     options: &Options,
 ) -> Result<Counters, Fault> {
-    run(module, kernel, config, params, memory, options, alu::run_plain)
+    run(module, kernel, config, params, memory, options, alu::run_plain).map(|(counters, _)| counters)
 }
 
 fn run(
@@ -125,7 +144,7 @@ fn run(
     memory: &DeviceMemory,
     options: &Options,
     run: alu::Run,
-) -> Result<Counters, Fault> {
+) -> Result<(Counters, Vec<Touch>), Fault> {
     let program = module.module();
     let (info, function, layout) =
         program.entry(kernel).ok_or_else(|| FaultKind::UnknownKernel(kernel.to_string()))?;
@@ -145,6 +164,7 @@ fn run(
         params,
         options,
         read_only: read_only.collect(),
+        touched: options.observe.then(|| Touched::new(&view)),
         view,
         constants: Launch::resolve(module, layout),
         run,
@@ -165,5 +185,6 @@ fn run(
     counters.launches = 1;
     counters.blocks = blocks;
     counters.threads = blocks * config.block.iter().map(|&extent| u64::from(extent)).product::<u64>();
-    Ok(counters)
+    let touches = launch.touched.map_or(Vec::new(), |touched| touched.into_touches(&launch.view));
+    Ok((counters, touches))
 }

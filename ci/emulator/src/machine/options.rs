@@ -65,6 +65,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// Fill in the counters.
     pub count: bool,
+    /// Tell what device memory is touched.
+    pub observe: bool,
     /// Warp instructions that a block may run without writing memory or passing a barrier before it counts as stuck.
     pub patience: u64,
     /// Where `printf` goes.
@@ -79,6 +81,7 @@ impl Default for Options {
             checks: Checks::default(),
             seed: None,
             count: false,
+            observe: false,
             patience: 1 << 26,
             printf: Sink::default(),
             threads: None,

@@ -10,6 +10,7 @@ use super::options::Options;
 use super::race::{BlockRace, GlobalRace};
 use super::random::Random;
 use super::shared::Shared;
+use super::touched::Touched;
 use super::warp::Warp;
 use crate::isa::{Row, Value};
 use crate::memory::View;
@@ -45,6 +46,8 @@ pub(super) struct Launch<'l> {
     pub(super) read_only: Vec<bool>,
     /// Per function.
     pub(super) constants: Vec<Constants>,
+    /// What is touched, if that is asked for.
+    pub(super) touched: Option<Touched>,
     pub(super) run: Run,
     pub(super) begin: Instant,
 }

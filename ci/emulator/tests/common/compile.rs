@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 /// If set (to anything), a missing nvcc fails the tests instead of skipping them.
 const DEMAND: &str = "CUDA_EMULATOR_TEST_DEMANDS_NVCC";
@@ -34,11 +35,13 @@ pub fn compile(name: &str, extension: &str, options: &[&str]) -> Option<PathBuf>
         .flat_map(|option| option.bytes())
         .fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{digest:08x}.{extension}"));
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let newer = |path: &Path| std::fs::metadata(path).and_then(|data| data.modified()).ok();
     if newer(&output) > newer(&source) {
         return Some(output);
     }
-    // Tests run side by side: each writes a file of its own, the last to finish names it.
+    // Test binaries may run side by side: each writes a file of its own, the last to finish names it.
     let partial = output.with_extension(format!("{}.{extension}", std::process::id()));
     let mut command = Command::new(nvcc);
     command.args(options).arg("-lineinfo").arg("-o").arg(&partial).arg(&source);

@@ -7,7 +7,7 @@ extern "C" __global__ void out_of_bounds(uint32_t* data, uint32_t n) {
 }
 
 extern "C" __global__ void far_out_of_bounds(uint32_t* data) {
-    data[1u << 30] = data[0];  // BAD: far out of bounds
+    data[1u << 30] = data[0];  // BAD: far away
 }
 
 extern "C" __global__ void out_of_shared(uint32_t* data) {
@@ -44,7 +44,7 @@ extern "C" __global__ void global_race(uint32_t* data) {
 
 extern "C" __global__ void global_race_in_block(uint32_t* data) {
     data[threadIdx.x] = threadIdx.x;
-    uint32_t next = data[threadIdx.x ^ 32];  // BAD: global race in block
+    uint32_t next = data[threadIdx.x ^ 32];  // BAD: race within a block
     data[threadIdx.x + 64] = next;
 }
 

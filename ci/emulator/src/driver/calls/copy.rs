@@ -12,6 +12,7 @@ use crate::driver::queue::{HostPointer, Source, Use, Work};
 use crate::driver::session::{Session, certain};
 use crate::driver::state::Place;
 use crate::driver::status::{Outcome, Status};
+use crate::machine::Mode;
 
 /// Whether a call waits for its work.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,8 +38,9 @@ impl Session {
         if !self.driver.config.checks.stream {
             return None;
         }
-        let overlaps =
-            |used: &Use| used.write && used.range.start < address + bytes && address < used.range.end;
+        let overlaps = |used: &Use| {
+            used.mode != Mode::Read && used.range.start < address + bytes && address < used.range.end
+        };
         let may_change = self
             .state
             .pending()

@@ -10,7 +10,7 @@ use crate::driver::queue::{Launch, Use, Work};
 use crate::driver::report::warn;
 use crate::driver::session::Session;
 use crate::driver::status::{Outcome, Status};
-use crate::machine::LaunchConfig;
+use crate::machine::{LaunchConfig, Mode};
 use crate::ptx::Kernel;
 
 /// Markers in the list of extra parameters.
@@ -116,7 +116,9 @@ unsafe fn parameters(
 fn mentioned(session: &Session, params: &[u8]) -> Vec<Use> {
     let words = params.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
     let found = words.filter_map(|word| session.state.allocation(word));
-    found.map(|(base, entry)| Use { range: base..base + entry.bytes, write: true, certain: false }).collect()
+    found
+        .map(|(base, entry)| Use { range: base..base + entry.bytes, mode: Mode::Write, certain: false })
+        .collect()
 }
 
 #[allow(clippy::too_many_arguments, reason = "the arguments of cuLaunchKernel")]
