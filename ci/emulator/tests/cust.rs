@@ -9,8 +9,8 @@ use common::compile::{compile, ptx};
 
 /// The emulator, laid out as CUDA is: the folder that has `lib64/libcuda.so` in it.
 fn driver_folder() -> PathBuf {
-    // Cargo puts the library next to the folder of the test binaries.
-    let library = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("libcuda.so");
+    // Cargo puts the library that tests are linked with next to them.
+    let library = std::env::current_exe().unwrap().with_file_name("libcuda.so");
     assert!(library.is_file(), "{} is missing", library.display());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cuda");
     let libraries = folder.join("lib64");

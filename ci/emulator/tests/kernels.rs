@@ -296,11 +296,6 @@ fn a_grid_synchronises() {
             data = (0..160).map(|i| data[i].wrapping_add(data[(i + 1) % 160])).collect();
         }
         assert_eq!(download(memory, 160), data);
-        // More blocks than fit on the device at once cannot wait for each other.
-        assert_eq!(
-            status!(cuLaunchCooperativeKernel(function, 1 << 20, 1, 1, 32, 1, 1, 0, null_mut(), each)),
-            720
-        );
         free(&[memory, other]);
     });
 }
@@ -342,6 +337,30 @@ fn impossible_launches_are_refused() {
             "cannot launch reverse: a block of [1025, 1, 1]",
             "bytes of dynamic shared memory",
         ]);
+    });
+}
+
+#[test]
+fn cooperative_blocks_must_fit_on_the_device() {
+    let Some(ptx) = compile::ptx("grids") else { return };
+    let environment = [("CUDA_EMULATOR_DEVICE", "sm_86"), ("CUDA_EMULATOR_MULTIPROCESSORS", "2")];
+    let ended = in_child("cooperative_blocks_must_fit_on_the_device", &environment, || {
+        start();
+        let data = upload(&[1u32; 2048]);
+        let (mut a, mut b, mut rounds) = (data, data + 4096, 1u32);
+        let mut each = [(&raw mut a).cast(), (&raw mut b).cast(), (&raw mut rounds).cast()];
+        let (function, each) = (kernel(&ptx, "rounds"), each.as_mut_ptr());
+        let launch = |blocks| {
+            status!(cuLaunchCooperativeKernel(function, blocks, 1, 1, 32, 1, 1, 0, null_mut(), each))
+        };
+        // Sixteen blocks fit on each of two multiprocessors.
+        assert_eq!(launch(33), 720);
+        assert_eq!(launch(32), 0);
+        assert_eq!(download(data + 4096, 1024), [2; 1024]);
+        ok!(cuMemFree_v2(data));
+    });
+    ended.inspect(|ended| {
+        ended.expect_messages(&["33 cooperative blocks; 32 fit on the device at once"]);
     });
 }
 
@@ -393,12 +412,13 @@ fn counters_are_written_and_repeat() {
     let Some(ptx) = compile::ptx("basics") else { return };
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
     let mut texts = Vec::new();
-    for seed in ["", "3"] {
-        let path = folder.join(format!("counters{seed}.json"));
-        let mut environment = vec![("CUDA_EMULATOR_COUNTERS", path.to_str().unwrap())];
-        if !seed.is_empty() {
-            environment.push(("CUDA_EMULATOR_SEED", seed));
-        }
+    for (threads, checks) in [("1", "none"), ("2", "all"), ("3", "init")] {
+        let path = folder.join(format!("counters{threads}.json"));
+        let environment = [
+            ("CUDA_EMULATOR_COUNTERS", path.to_str().unwrap()),
+            ("CUDA_EMULATOR_THREADS", threads),
+            ("CUDA_EMULATOR_CHECK", checks),
+        ];
         let ended = in_child("counters_are_written_and_repeat", &environment, || {
             start();
             let (input, output) = (upload(&[5u32; 128]), alloc(512));
@@ -413,9 +433,9 @@ fn counters_are_written_and_repeat() {
             texts.push(std::fs::read_to_string(&path).unwrap());
         }
     }
-    let [plain, seeded] = &texts[..] else { return };
-    assert_eq!(plain, seeded);
-    let file: serde_json::Value = serde_json::from_str(plain).unwrap();
+    let [first, others @ ..] = &texts[..] else { return };
+    assert!(others.iter().all(|other| other == first), "{texts:?}");
+    let file: serde_json::Value = serde_json::from_str(first).unwrap();
     assert_eq!(file["device"], "sm_90");
     assert_eq!(file["launches"].as_array().unwrap().len(), 2);
     assert_eq!(file["launches"][1]["kernel"], "scale");

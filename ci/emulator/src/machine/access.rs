@@ -356,7 +356,10 @@ impl Step<'_, '_> {
     }
 
     fn load_global(&mut self, load: &Load, mask: u32, addresses: &[u64; LANES], bytes: u32) -> Result<()> {
-        self.count_global(mask, addresses);
+        // Constants have a cache of their own.
+        if load.space != MemSpace::Const {
+            self.count_global(mask, addresses);
+        }
         self.track(Space::Global, mask, addresses, bytes, Access::Read, load.order, None)?;
         let size = load.ty.bytes();
         let mut rest = mask;
