@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::order::{Access, StreamId};
+use super::order::{Access, Clock, Span, StreamId};
 use super::queue::{HostCall, Source, Use, Work};
 use super::state::{Driver, Id, State};
 use super::status::Status;
@@ -14,7 +14,7 @@ use crate::memory::MemoryError;
 #[derive(Debug, Default)]
 pub struct Effect {
     /// Device memory that a kernel touched.
-    touched: Vec<Use>,
+    touched: Vec<Touch>,
     /// What a kernel did.
     counters: Option<Counters>,
 }
@@ -101,14 +101,9 @@ fn run(driver: &Driver, work: &Work) -> Result<Effect, Failure> {
             let options = &driver.config.options;
             let (config, params) = (&launch.config, &launch.params);
             let kernel = &launch.kernel;
-            let (counters, touches) =
+            let (counters, touched) =
                 machine::launch_observed(module, kernel, config, params, memory, options)?;
-            let touched = touches.into_iter().map(|Touch { ptr, bytes, mode }| Use {
-                range: ptr..ptr + bytes,
-                mode,
-                certain: true,
-            });
-            return Ok(Effect { touched: touched.collect(), counters: options.count.then_some(counters) });
+            return Ok(Effect { touched, counters: options.count.then_some(counters) });
         }
         Work::Call(HostCall::Function(function), data) => {
             // SAFETY: the program passed the function for this call, with this argument.
@@ -135,7 +130,7 @@ pub fn conclude(
 ) {
     let command = state.streams[&stream].queue.front().expect("work stays queued while it runs");
     let (stamp, label, clock) = (command.stamp, command.label.clone(), command.clock.clone());
-    let mut uses: Vec<_> = command.uses.iter().filter(|used| used.certain).cloned().collect();
+    let uses: Vec<_> = command.uses.iter().filter(|used| used.certain).cloned().collect();
     let effect = match result {
         Ok(effect) => effect,
         Err(Failure { status, message, freed }) => {
@@ -147,11 +142,14 @@ pub fn conclude(
             return;
         }
     };
-    uses.extend(effect.touched);
     if driver.config.checks.stream {
-        for Use { range, mode, .. } in uses {
-            let access = Access { range, mode, stamp, label: label.clone() };
-            if let Some(message) = state.observe(driver, access, &clock) {
+        let uses = uses.into_iter().filter_map(|Use { range, mode, .. }| {
+            Some((state.holder(driver, range.start)?, mode, vec![range]))
+        });
+        let touched = effect.touched.into_iter().map(|Touch { base, mode, ranges }| (base, mode, ranges));
+        for (base, mode, ranges) in uses.collect::<Vec<_>>().into_iter().chain(touched) {
+            let access = Access { span: Span::new(ranges), mode, stamp, label: label.clone() };
+            if let Some(message) = state.observe(base, access, &clock) {
                 state.report.finding(&message);
                 state.poison(context, Status::LaunchFailed);
                 return;
@@ -183,29 +181,33 @@ pub fn conclude(
 const CROWDED: usize = 64;
 
 impl State {
-    /// Records an access; a message if it is not ordered with an earlier one that it conflicts with.
-    fn observe(&mut self, driver: &Driver, access: Access, clock: &super::order::Clock) -> Option<String> {
-        let start = access.range.start;
-        let base = match self.allocation(start) {
-            Some((base, _)) => base,
-            None => driver.memory.containing(start).ok()?.ptr,
-        };
-        if let Some(earlier) = self.histories.get(&base).and_then(|history| history.conflict(&access, clock))
+    /// Where the allocation, or variable, begins that holds an address.
+    fn holder(&self, driver: &Driver, address: u64) -> Option<u64> {
+        match self.allocation(address) {
+            Some((base, _)) => Some(base),
+            None => Some(driver.memory.containing(address).ok()?.ptr),
+        }
+    }
+
+    /// Records an access to the allocation at `base`; a message if it is not ordered with an earlier one that it conflicts
+    /// with.
+    fn observe(&mut self, base: u64, access: Access, clock: &Clock) -> Option<String> {
+        if let Some((earlier, common)) =
+            self.histories.get(&base).and_then(|history| history.conflict(&access, clock))
         {
             let does = |access: &Access| match access.mode {
                 Mode::Read => "reads",
                 Mode::Write => "writes",
                 Mode::Atomic => "atomically changes",
             };
-            let low = earlier.range.start.max(start);
-            let high = earlier.range.end.min(access.range.end);
             return Some(format!(
-                "stream race: {} {} {} bytes at {low:#x} (offset {} of the allocation at {base:#x}), not ordered after\n  \
+                "stream race: {} {} {} bytes at {:#x} (offset {} of the allocation at {base:#x}), not ordered after\n  \
                  {}, which {} them: an event, a wait or a synchronisation is missing",
                 access.label,
                 does(&access),
-                high - low,
-                low - base,
+                common.end - common.start,
+                common.start,
+                common.start - base,
                 earlier.label,
                 does(earlier),
             ));

@@ -57,11 +57,52 @@ impl Clock {
     }
 }
 
-/// One access to memory by a piece of work.
+/// Addresses, as ascending and disjoint ranges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span(Vec<Range<u64>>);
+
+impl Span {
+    /// The addresses of ranges that are ascending and disjoint.
+    pub fn new(ranges: Vec<Range<u64>>) -> Self {
+        debug_assert!(ranges.is_sorted_by(|a, b| a.end <= b.start));
+        Self(ranges)
+    }
+
+    /// The first of the ranges that this and `other` have in common.
+    pub fn overlap(&self, other: &Self) -> Option<Range<u64>> {
+        let (mut mine, mut theirs) = (self.0.as_slice(), other.0.as_slice());
+        while let ([a, mine_after @ ..], [b, theirs_after @ ..]) = (mine, theirs) {
+            let common = a.start.max(b.start)..a.end.min(b.end);
+            if common.start < common.end {
+                return Some(common);
+            }
+            if a.end <= b.end {
+                mine = mine_after;
+            } else {
+                theirs = theirs_after;
+            }
+        }
+        None
+    }
+
+    /// Whether every range of `other` lies within one of this.
+    pub fn covers(&self, other: &Self) -> bool {
+        let mut mine = self.0.iter();
+        let mut at = mine.next();
+        other.0.iter().all(|range| {
+            while at.is_some_and(|at| at.end < range.end) {
+                at = mine.next();
+            }
+            at.is_some_and(|at| at.start <= range.start)
+        })
+    }
+}
+
+/// An access to memory by a piece of work.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// The addresses.
-    pub range: Range<u64>,
+    pub span: Span,
     /// How; allocating and freeing count as writing.
     pub mode: Mode,
     /// The work.
@@ -77,15 +118,16 @@ pub struct History {
 }
 
 impl History {
-    /// The first recorded access that conflicts with `access` by work that knows `clock`.
-    pub fn conflict(&self, access: &Access, clock: &Clock) -> Option<&Access> {
-        self.accesses.iter().find(|earlier| {
+    /// The first recorded access that conflicts with `access` by work that knows `clock`, and where they meet.
+    pub fn conflict(&self, access: &Access, clock: &Clock) -> Option<(&Access, Range<u64>)> {
+        let unordered = self.accesses.iter().filter(|earlier| {
             (earlier.mode != access.mode || access.mode == Mode::Write)
                 && earlier.stamp.stream != access.stamp.stream
-                && earlier.range.start < access.range.end
-                && access.range.start < earlier.range.end
                 && !clock.knows(earlier.stamp)
-        })
+        });
+        let mut meeting =
+            unordered.filter_map(|earlier| Some((earlier, earlier.span.overlap(&access.span)?)));
+        meeting.next()
     }
 
     /// Records an access. What its own stream did before to the same bytes is ordered before it and needs no record any more.
@@ -93,8 +135,7 @@ impl History {
         self.accesses.retain(|earlier| {
             earlier.stamp.stream != access.stamp.stream
                 || (earlier.mode != access.mode && access.mode != Mode::Write)
-                || earlier.range.start < access.range.start
-                || access.range.end < earlier.range.end
+                || !access.span.covers(&earlier.span)
         });
         self.accesses.push(access);
     }
@@ -121,7 +162,12 @@ mod tests {
 
     fn access(stream: StreamId, index: u64, range: Range<u64>, write: bool) -> Access {
         let mode = if write { Mode::Write } else { Mode::Read };
-        Access { range, mode, stamp: Stamp { stream, index }, label: Arc::from("work") }
+        Access {
+            span: Span::new(vec![range]),
+            mode,
+            stamp: Stamp { stream, index },
+            label: Arc::from("work"),
+        }
     }
 
     #[test]
@@ -137,6 +183,21 @@ mod tests {
         other.learn(Stamp { stream: 2, index: 7 });
         clock.join(&other);
         assert!(clock.knows(Stamp { stream: 2, index: 7 }));
+    }
+
+    #[test]
+    #[allow(clippy::single_range_in_vec_init, reason = "spans of one range are meant")]
+    fn spans_meet_and_cover() {
+        let span = |ranges: &[Range<u64>]| Span::new(ranges.to_vec());
+        let comb = span(&[0..4, 8..12, 16..20]);
+        assert_eq!(comb.overlap(&span(&[4..8, 12..16, 20..24])), None);
+        assert_eq!(comb.overlap(&span(&[4..8, 12..17])), Some(16..17));
+        assert_eq!(span(&[0..100]).overlap(&span(&[50..60])), Some(50..60));
+        assert_eq!(span(&[50..60]).overlap(&comb), None);
+        assert!(span(&[0..20]).covers(&comb) && comb.covers(&comb) && comb.covers(&span(&[9..12, 16..17])));
+        assert!(
+            !comb.covers(&span(&[0..20])) && !comb.covers(&span(&[2..5])) && !comb.covers(&span(&[30..31]))
+        );
     }
 
     #[test]

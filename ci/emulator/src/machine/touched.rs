@@ -1,5 +1,6 @@
 //! Which device memory a launch touches, word by word: what an order between launches has to respect.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -25,15 +26,15 @@ impl Mode {
     const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Atomic];
 }
 
-/// A run of bytes that a launch touched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a launch touched of one allocation in one way.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Touch {
-    /// Its first address, a multiple of four.
-    pub ptr: u64,
-    /// Its length: whole words, but for the end of an allocation.
-    pub bytes: u64,
-    /// How.
+    /// Where the allocation begins.
+    pub base: u64,
+    /// How it was touched.
     pub mode: Mode,
+    /// The addresses, in ascending runs of whole words (but for the end of the allocation).
+    pub ranges: Vec<Range<u64>>,
 }
 
 type Bits = Box<[AtomicU64]>;
@@ -87,38 +88,31 @@ impl Touched {
         }
     }
 
-    /// What was touched, by ascending address within each block and mode.
+    /// What was touched, by ascending address of the allocations.
     pub(super) fn into_touches(self, view: &View) -> Vec<Touch> {
-        let mut touches: Vec<Touch> = Vec::new();
+        let mut touches = Vec::new();
         for (block, modes) in view.blocks.iter().zip(self.blocks) {
+            let (base, end) = (block.info.ptr, block.info.ptr + block.info.bytes);
+            let address = |word: usize| end.min(base + (word * WORD) as u64);
             for (mode, bits) in Mode::ALL.into_iter().zip(modes) {
                 let Some(bits) = bits.into_inner() else { continue };
-                let mut run: Option<(usize, usize)> = None;
-                let mut end_run = |run: &mut Option<(usize, usize)>| {
-                    if let Some((start, end)) = run.take() {
-                        let last = (end * WORD).min(block.info.bytes as usize);
-                        let (ptr, bytes) =
-                            (block.info.ptr + (start * WORD) as u64, (last - start * WORD) as u64);
-                        touches.push(Touch { ptr, bytes, mode });
-                    }
-                };
+                let mut ranges: Vec<Range<u64>> = Vec::new();
                 for (at, word) in bits.iter().map(|word| word.load(Relaxed)).enumerate() {
                     let mut rest = word;
                     while rest != 0 {
                         let low = rest.trailing_zeros();
-                        let ones = (rest >> low).trailing_ones();
-                        let (start, end) = (64 * at + low as usize, 64 * at + (low + ones) as usize);
-                        match &mut run {
-                            Some((_, last)) if *last == start => *last = end,
-                            _ => {
-                                end_run(&mut run);
-                                run = Some((start, end));
-                            }
+                        let high = low + (rest >> low).trailing_ones();
+                        let run = address(64 * at + low as usize)..address(64 * at + high as usize);
+                        match ranges.last_mut() {
+                            Some(last) if last.end == run.start => last.end = run.end,
+                            _ => ranges.push(run),
                         }
-                        rest &= if low + ones == 64 { 0 } else { u64::MAX << (low + ones) };
+                        rest &= u64::MAX.checked_shl(high).unwrap_or(0);
                     }
                 }
-                end_run(&mut run);
+                if !ranges.is_empty() {
+                    touches.push(Touch { base, mode, ranges });
+                }
             }
         }
         touches
@@ -144,12 +138,14 @@ mod tests {
         touched.note(&view, 0, Mode::Read, 1, &offsets, 16);
         offsets[0] = 5;
         touched.note(&view, 1, Mode::Atomic, 1, &offsets, 1);
-        let touch = |ptr, bytes, mode| Touch { ptr, bytes, mode };
+        let touch = |base: u64, mode, offsets: &[Range<u64>]| {
+            let ranges = offsets.iter().map(|range| base + range.start..base + range.end);
+            Touch { base, mode, ranges: ranges.collect() }
+        };
         let expected = [
-            touch(first + 128, 144, Mode::Read),
-            touch(first + 128, 4, Mode::Write),
-            touch(first + 140, 4, Mode::Write),
-            touch(second + 4, 2, Mode::Atomic),
+            touch(first, Mode::Read, &[128..272]),
+            touch(first, Mode::Write, &[128..132, 140..144]),
+            touch(second, Mode::Atomic, &[4..6]),
         ];
         assert_eq!(touched.into_touches(&view), expected);
     }
