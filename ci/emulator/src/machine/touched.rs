@@ -125,6 +125,7 @@ mod tests {
     use crate::memory::DeviceMemory;
 
     #[test]
+    #[allow(clippy::single_range_in_vec_init, reason = "lists of one range are meant")]
     fn touched_words_come_back_as_runs() {
         let memory = DeviceMemory::new(1 << 20);
         let first = memory.alloc(1000).unwrap();
