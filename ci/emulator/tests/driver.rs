@@ -28,7 +28,7 @@ fn nothing_works_before_it_is_initialised() {
         ok!(cuDeviceGetAttribute(&mut value, 75, 0));
         assert_eq!(value, 9);
     });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 }
 
 #[test]
@@ -51,12 +51,12 @@ fn the_environment_chooses_the_device() {
         ok!(cuDeviceGetName(name.as_mut_ptr(), 8, 0));
         assert_eq!(name.map(|byte| byte as u8), *b"Emulate\0");
     });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 
     let wrong = in_child("the_environment_chooses_the_device", &[("CUDA_EMULATOR_DEVICE", "sm_1")], || {
         assert_eq!(status!(cuInit(0)), INVALID_VALUE);
     });
-    wrong.inspect(|ended| drop(ended.expect_messages(&["CUDA_EMULATOR_DEVICE=\"sm_1\": expected sm_75"])));
+    wrong.inspect(|ended| ended.expect_messages(&["CUDA_EMULATOR_DEVICE=\"sm_1\": expected sm_75"]));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn memory_runs_out_and_comes_back() {
         ok!(cuMemGetInfo_v2(&mut free, &mut total));
         assert_eq!(free, 1 << 20);
     });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn invalid_ranges_and_handles_are_refused() {
         // The context has come to no harm.
         ok!(cuCtxSynchronize());
     });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn work_runs_later_than_the_call() {
         ok!(cuMemFreeHost(to(source)));
         ok!(cuMemFreeHost(to(target)));
     });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn pinned_memory_is_read_when_the_copy_runs() {
             ok!(cuStreamSynchronize(stream));
             assert_eq!(download(memory, 4), [2; 4]);
         });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn an_event_recorded_too_early_does_not() {
         ok!(cuMemsetD8Async(memory, 2, 16, reader));
         assert_eq!(status!(cuCtxSynchronize()), LAUNCH_FAILED);
     });
-    ended.inspect(|ended| drop(ended.expect_messages(&["stream race: "])));
+    ended.inspect(|ended| ended.expect_messages(&["stream race: "]));
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn disjoint_parts_of_an_allocation_do_not_race() {
         assert_eq!(download(memory, 8), [[0x0101_0101; 4], [0x0202_0202; 4]].concat());
         ok!(cuMemFree_v2(memory));
     });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn the_default_stream_orders_blocking_streams_only() {
         assert_eq!(download(memory, 4), [0x0303_0303, 0x0202_0202, 0x0202_0202, 0x0202_0202]);
         ok!(cuMemFree_v2(memory));
     });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 
     let ended = in_child(test, &[("CUDA_EMULATOR_SEED", "6")], || {
         start();
@@ -352,7 +352,7 @@ fn the_default_stream_orders_blocking_streams_only() {
         ok!(cuMemsetD8Async(memory, 1, 16, non_blocking));
         assert_eq!(status!(cuCtxSynchronize()), LAUNCH_FAILED);
     });
-    ended.inspect(|ended| drop(ended.expect_messages(&["stream race: ", "on the default stream"])));
+    ended.inspect(|ended| ended.expect_messages(&["stream race: ", "on the default stream"]));
 }
 
 #[test]
@@ -366,9 +366,9 @@ fn a_pageable_upload_is_only_staged_for_the_strict() {
     };
     let test = "a_pageable_upload_is_only_staged_for_the_strict";
     let ended = in_child(test, &[("CUDA_EMULATOR_CHECK", "stream")], || program(0));
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
     let ended = in_child(test, &[("CUDA_EMULATOR_CHECK", "staging")], || program(LAUNCH_FAILED));
-    ended.inspect(|ended| drop(ended.expect_messages(&["stream race: ", "cuMemcpyHtoD of 16 bytes"])));
+    ended.inspect(|ended| ended.expect_messages(&["stream race: ", "cuMemcpyHtoD of 16 bytes"]));
 }
 
 #[test]
@@ -418,7 +418,7 @@ fn stream_ordered_memory_must_be_used_in_that_order() {
         ok!(cuMemsetD8Async(memory, 1, 16, stream()));
         assert_eq!(status!(cuCtxSynchronize()), LAUNCH_FAILED);
     });
-    ended.inspect(|ended| drop(ended.expect_messages(&["stream race: ", "cuMemAllocAsync on stream"])));
+    ended.inspect(|ended| ended.expect_messages(&["stream race: ", "cuMemAllocAsync on stream"]));
     // Used after it is given back.
     let ended = in_child(test, &[("CUDA_EMULATOR_SEED", "2")], || {
         start();
@@ -428,7 +428,7 @@ fn stream_ordered_memory_must_be_used_in_that_order() {
         ok!(cuMemsetD8Async(memory, 1, 16, stream));
         assert_eq!(status!(cuCtxSynchronize()), ILLEGAL_ADDRESS);
     });
-    ended.inspect(|ended| drop(ended.expect_messages(&["cuMemsetD8Async of 16 bytes", "that was freed"])));
+    ended.inspect(|ended| ended.expect_messages(&["cuMemsetD8Async of 16 bytes", "that was freed"]));
     // Given back on a stream that is not ordered after its use.
     let ended = in_child(test, &[("CUDA_EMULATOR_SEED", "3")], || {
         start();
@@ -440,7 +440,7 @@ fn stream_ordered_memory_must_be_used_in_that_order() {
         ok!(cuMemFreeAsync(memory, stream()));
         assert_ne!(status!(cuCtxSynchronize()), 0);
     });
-    ended.inspect(|ended| drop(ended.expect_messages(&["cuMemFreeAsync on stream"])));
+    ended.inspect(|ended| ended.expect_messages(&["cuMemFreeAsync on stream"]));
     // And all is well in order.
     let ended = in_child(test, &[("CUDA_EMULATOR_SEED", "4")], || {
         start();
@@ -453,7 +453,7 @@ fn stream_ordered_memory_must_be_used_in_that_order() {
         ok!(cuMemFreeAsync(memory, second));
         ok!(cuCtxSynchronize());
     });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 }
 
 #[test]
@@ -480,7 +480,7 @@ fn an_error_sticks_to_its_context() {
         assert_eq!(download(memory, 1), [1]);
         ok!(cuMemFree_v2(memory));
     });
-    ended.inspect(|ended| drop(ended.expect_messages(&["CUDA_ERROR_ILLEGAL_ADDRESS"])));
+    ended.inspect(|ended| ended.expect_messages(&["CUDA_ERROR_ILLEGAL_ADDRESS"]));
 }
 
 #[test]
@@ -511,7 +511,7 @@ fn host_functions_run_in_stream_order_and_may_not_call_the_driver() {
         ok!(cuMemFree_v2(memory));
         ok!(cuMemFreeHost(to(host)));
     });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 }
 
 #[test]
@@ -539,7 +539,7 @@ fn events_measure_time_in_order() {
         assert_eq!(status!(cuEventElapsedTime(&mut time, first, untimed)), INVALID_HANDLE);
         ok!(cuStreamWaitEvent(stream, event(), 0));
     });
-    ended.inspect(|ended| drop(ended.expect_messages(&["warning: cuStreamWaitEvent", "never recorded"])));
+    ended.inspect(|ended| ended.expect_messages(&["warning: cuStreamWaitEvent", "never recorded"]));
 }
 
 #[test]
@@ -570,7 +570,7 @@ fn contexts_are_separate_and_counted() {
         start();
         std::thread::spawn(|| assert_eq!(status!(cuCtxSynchronize()), INVALID_CONTEXT)).join().unwrap();
     });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 }
 
 #[test]
@@ -606,7 +606,7 @@ fn leaks_are_told_when_a_context_or_the_process_ends() {
         start();
         alloc(48);
     });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 }
 
 #[test]
@@ -629,7 +629,7 @@ fn registered_memory_counts_as_pinned() {
         assert_eq!(status!(cuMemcpyHtoDAsync_v2(memory, from(&host), 4096, stream)), INVALID_VALUE);
         ok!(cuMemHostUnregister(to(&mut host)));
     });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 }
 
 #[test]

@@ -281,11 +281,11 @@ fn ordered_or_disjoint_kernels_do_not_race() {
     let test = "ordered_or_disjoint_kernels_do_not_race";
     for seed in ["1", "2"] {
         let ended = two_kernels(test, &[("CUDA_EMULATOR_SEED", seed)], 0, true, 0);
-        ended.inspect(|ended| drop(ended.expect_clean()));
+        ended.inspect(|ended| ended.expect_clean());
     }
     for seed in ["3", "4"] {
         let ended = two_kernels(test, &[("CUDA_EMULATOR_SEED", seed)], 32, false, 0);
-        ended.inspect(|ended| drop(ended.expect_clean()));
+        ended.inspect(|ended| ended.expect_clean());
     }
 }
 
@@ -305,7 +305,7 @@ fn kernels_that_only_read_do_not_race() {
             ok!(cuMemFree_v2(memory));
         }
     });
-    ended.inspect(|ended| drop(ended.expect_clean()));
+    ended.inspect(|ended| ended.expect_clean());
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn leak() {
         let data = alloc(128);
         assert_eq!(run(ptx, "fill", 32, &[Ptr(data), Int(3)]), 0);
     });
-    ended.inspect(|ended| drop(ended.expect_messages(&["leak: 1 allocations, 128 bytes, not freed"])));
+    ended.inspect(|ended| ended.expect_messages(&["leak: 1 allocations, 128 bytes, not freed"]));
 }
 
 /// Whether some seed below 50 makes `body`'s result, printed after `RESULT`, differ from `expected`; `None` without nvcc.

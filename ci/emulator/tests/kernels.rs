@@ -403,7 +403,7 @@ fn every_kind_of_fat_binary_is_read() {
             ok!(cuModuleGetFunction(&mut function, module, c"reverse".as_ptr()));
             free(&[input, output]);
         });
-        ended.inspect(|ended| drop(ended.expect_clean()));
+        ended.inspect(|ended| ended.expect_clean());
     }
 }
 

@@ -62,7 +62,6 @@ impl Touched {
     ) {
         let bits = self.blocks[block][mode as usize].get_or_init(|| {
             let words = (view.blocks[block].info.bytes as usize).div_ceil(64 * WORD);
-            // Zeroed memory of the system, so that only what is touched costs anything.
             std::iter::repeat_with(|| AtomicU64::new(0)).take(words).collect()
         });
         let set = |at: usize, ones: u64| {

@@ -1,6 +1,6 @@
 //! What the tests share: the driver API as a C program sees it, nvcc, and running a test in a process of its own.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
 pub mod compile;
 pub mod device;
@@ -21,19 +21,17 @@ pub struct Ended {
 impl Ended {
     /// Fails unless the standard error has each of these.
     #[track_caller]
-    pub fn expect_messages(&self, messages: &[&str]) -> &Self {
+    pub fn expect_messages(&self, messages: &[&str]) {
         for message in messages {
             assert!(self.stderr.contains(message), "no {message:?} in:\n{}\n{}", self.stderr, self.stdout);
         }
-        self
     }
 
     /// Fails unless the child succeeded and the emulator said nothing.
     #[track_caller]
-    pub fn expect_clean(&self) -> &Self {
+    pub fn expect_clean(&self) {
         assert_eq!(self.code, Some(0), "{}\n{}", self.stderr, self.stdout);
         assert!(!self.stderr.contains("cuda-emulator:"), "{}", self.stderr);
-        self
     }
 }
 
