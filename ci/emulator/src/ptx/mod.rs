@@ -1,0 +1,5 @@
+//! PTX text to decoded functions.
+
+mod module;
+
+pub use module::{Kernel, LoadedModule, Module, ParamInfo, ParseError};
