@@ -6,6 +6,7 @@
 //! - [`ptx`]: PTX text to a [`ptx::Module`], decoded once per function;
 //! - [`machine`]: [`machine::launch`] runs a kernel over a grid, under a checker, a scheduler and counters.
 
+mod isa;
 pub mod machine;
 pub mod memory;
 pub mod ptx;

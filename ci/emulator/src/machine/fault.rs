@@ -19,6 +19,8 @@ pub struct Site {
     pub text: String,
     /// File and line of the CUDA source, when the PTX was built with `-lineinfo`.
     pub source: Option<(String, u32)>,
+    /// Where that line was inlined, from the inside out.
+    pub inlined_at: Vec<(String, u32)>,
 }
 
 /// Memory that a finding is about.
@@ -145,10 +147,10 @@ impl fmt::Display for Fault {
         let ([bx, by, bz], [tx, ty, tz]) = (site.block, site.thread);
         write!(f, "\n  in {}, block ({bx},{by},{bz}), thread ({tx},{ty},{tz})", site.kernel)?;
         write!(f, "\n  at PTX line {}: {}", site.line, site.text.trim())?;
-        match &site.source {
-            Some((file, line)) => write!(f, "\n  at {file}:{line}"),
-            None => Ok(()),
+        if let Some((file, line)) = &site.source {
+            write!(f, "\n  at {file}:{line}")?;
         }
+        site.inlined_at.iter().try_for_each(|(file, line)| write!(f, "\n  inlined at {file}:{line}"))
     }
 }
 
