@@ -608,6 +608,9 @@ pub(crate) enum Special {
     NumSms,
     DynamicShared,
     TotalShared,
+    /// Address of what cooperative groups keep per grid, upper and lower half; zero unless the launch is cooperative.
+    WorkspaceHigh,
+    WorkspaceLow,
     Zero,
     WarpSize,
 }

@@ -226,11 +226,16 @@ impl Step<'_, '_> {
         }
     }
 
+    /// Whether reads of unwritten memory by this instruction count.
+    fn checks_init(&self) -> bool {
+        self.launch.options.checks.init && !self.launch.trusts(self.at())
+    }
+
     /// Refuses a shared or local range that is outside, or read before it was written.
     fn look_shared(&self, lane: usize, offset: u64, bytes: u32, reads: bool) -> Result<()> {
         match self.common.shared.look(offset, bytes) {
             Look::Outside => Err(self.out_of_bounds(Space::Shared, lane, offset, bytes, None)),
-            Look::NeverWritten if reads && self.launch.options.checks.init => {
+            Look::NeverWritten if reads && self.checks_init() => {
                 Err(self
                     .fault(lane, FaultKind::Uninitialised { space: Space::Shared, address: offset, bytes }))
             }
@@ -297,7 +302,7 @@ impl Step<'_, '_> {
                         let offset = self.look_local(lane, addresses[lane], bytes)?;
                         for (k, port) in load.to.iter().enumerate() {
                             let (raw, written) = self.warp.local.load(lane, offset + k as u32 * size, size);
-                            if !written && self.launch.options.checks.init {
+                            if !written && self.checks_init() {
                                 let address = addresses[lane];
                                 return Err(
                                     self.fault(lane, FaultKind::Uninitialised { space, address, bytes })
@@ -343,7 +348,7 @@ impl Step<'_, '_> {
             let launch = self.launch;
             let block = &launch.view.blocks[index];
             let offsets = addresses.map(|address| address.wrapping_sub(block.info.ptr) as usize);
-            if launch.options.checks.init && !block.region.is_complete() {
+            if !block.region.is_complete() && self.checks_init() {
                 let missing = lanes(taken).find(|&i| !block.region.is_written(offsets[i], bytes as usize));
                 if let Some(lane) = missing {
                     let address = addresses[lane];
@@ -526,8 +531,7 @@ impl Step<'_, '_> {
                         self.writable(index, lane, address)?;
                         let block = &self.launch.view.blocks[index];
                         let offset = (address - block.info.ptr) as usize;
-                        if self.launch.options.checks.init && !block.region.is_written(offset, bytes as usize)
-                        {
+                        if self.checks_init() && !block.region.is_written(offset, bytes as usize) {
                             return Err(self.fault(lane, FaultKind::Uninitialised { space, address, bytes }));
                         }
                         block.region.mark_written(offset, bytes as usize);
@@ -590,7 +594,7 @@ impl Step<'_, '_> {
                 let index = self.block_of(lane, from[lane], source)?;
                 let block = &self.launch.view.blocks[index];
                 let offset = (from[lane] - block.info.ptr) as usize;
-                if self.launch.options.checks.init && !block.region.is_written(offset, source as usize) {
+                if self.checks_init() && !block.region.is_written(offset, source as usize) {
                     let (space, address) = (Space::Global, from[lane]);
                     return Err(self.fault(lane, FaultKind::Uninitialised { space, address, bytes: source }));
                 }

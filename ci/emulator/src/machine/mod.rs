@@ -27,7 +27,7 @@ pub use fault::{Fault, FaultKind, Site, Space};
 pub use options::{Checks, OptionError, Options, Sink};
 
 use self::state::Launch;
-use crate::memory::DeviceMemory;
+use crate::memory::{DeviceMemory, MemoryError, Owner};
 use crate::ptx::{Kernel, LoadedModule};
 
 /// Most threads of a block.
@@ -117,6 +117,36 @@ pub fn launch_plain(
     run(module, kernel, config, params, memory, options, alu::run_plain)
 }
 
+/// The words of device memory in which cooperative groups count the blocks that have arrived; freed with the launch.
+struct Workspace<'m> {
+    memory: &'m DeviceMemory,
+    address: u64,
+}
+
+impl<'m> Workspace<'m> {
+    /// Its size, which it begins with, and the counter.
+    const BYTES: u64 = 8;
+
+    fn new(memory: &'m DeviceMemory, needed: bool) -> Result<Self, MemoryError> {
+        let mut workspace = Self { memory, address: 0 };
+        if needed {
+            workspace.address = memory.alloc_for(Self::BYTES, Owner::Module)?;
+            memory.fill8(workspace.address, 0, Self::BYTES)?;
+            memory.fill32(workspace.address, Self::BYTES as u32, 1)?;
+        }
+        Ok(workspace)
+    }
+}
+
+impl Drop for Workspace<'_> {
+    fn drop(&mut self) {
+        if self.address != 0 {
+            // Only this value knows the address, so that it is live.
+            let _ = self.memory.free(self.address);
+        }
+    }
+}
+
 fn run(
     module: &LoadedModule,
     kernel: &str,
@@ -130,6 +160,8 @@ fn run(
     let (info, function, layout) =
         program.entry(kernel).ok_or_else(|| FaultKind::UnknownKernel(kernel.to_string()))?;
     config.check(info, params).map_err(FaultKind::InvalidLaunch)?;
+    let workspace = Workspace::new(memory, config.cooperative)
+        .map_err(|error| FaultKind::InvalidLaunch(format!("no memory for the grid's barrier: {error}")))?;
     let view = memory.view();
     let constants = module.constants();
     let read_only = view.blocks.iter().map(|block| {
@@ -146,6 +178,7 @@ fn run(
         options,
         read_only: read_only.collect(),
         view,
+        workspace: workspace.address,
         constants: Launch::resolve(module, layout),
         run,
         begin: Instant::now(),

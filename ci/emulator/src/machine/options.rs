@@ -71,6 +71,9 @@ pub struct Options {
     pub printf: Sink,
     /// Host threads that blocks are spread over; `None`: rayon's.
     pub threads: Option<usize>,
+    /// Parts of names of source files whose reads of unwritten memory are not reported: libraries that read ahead and discard. Only
+    /// PTX built with `-lineinfo` says where its instructions come from.
+    pub trusted: Vec<String>,
 }
 
 impl Default for Options {
@@ -82,6 +85,8 @@ impl Default for Options {
             patience: 1 << 26,
             printf: Sink::default(),
             threads: None,
+            // Its serial merge reads one key past the last before it looks at the index.
+            trusted: vec!["cub/block/block_merge_sort.cuh".to_string()],
         }
     }
 }
@@ -107,6 +112,7 @@ impl Options {
     /// | `CUDA_EMULATOR_SEED` | a number: interleave at random from this seed |
     /// | `CUDA_EMULATOR_PATIENCE` | warp instructions without progress before a block counts as stuck |
     /// | `CUDA_EMULATOR_THREADS` | host threads that run blocks |
+    /// | `CUDA_EMULATOR_TRUST` | comma-separated parts of source file names, see [`Self::trusted`]; adds to the default |
     ///
     /// # Errors
     ///
@@ -152,6 +158,10 @@ impl Options {
             options.patience = patience;
         }
         options.threads = number(&get, "CUDA_EMULATOR_THREADS")?;
+        let trusted = get("CUDA_EMULATOR_TRUST").unwrap_or_default();
+        options
+            .trusted
+            .extend(trusted.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_string));
         Ok(options)
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Launch<'l> {
     pub(super) params: &'l [u8],
     pub(super) options: &'l Options,
     pub(super) view: View,
+    /// Address of the grid's own words, for cooperative groups; zero when there are none.
+    pub(super) workspace: u64,
     /// Which of the view's blocks may only be read.
     pub(super) read_only: Vec<bool>,
     /// Per function.
@@ -93,6 +95,14 @@ impl<'l> Launch<'l> {
             inlined_at: source.collect(),
         };
         Box::new(Fault { kind, site: Some(Box::new(site)) })
+    }
+
+    /// Whether an instruction comes from a source file whose reads of unwritten memory are not reported.
+    pub(super) fn trusts(&self, at: At) -> bool {
+        let code = &self.program.functions[at.function as usize];
+        let place = code.places[at.pc as usize];
+        let trusted = &self.options.trusted;
+        self.program.file(place).is_some_and(|file| trusted.iter().any(|part| file.contains(part.as_str())))
     }
 
     /// PTX line of an instruction.

@@ -53,6 +53,8 @@ pub(super) fn run_warp(
         fair = fair || used >= TURN;
         left = left.saturating_sub(used.max(1));
     }
+    // Groups that wait at the same place have yet to see each other when the turn ended in between.
+    warp.merge(&mut worker.random);
     if !warp.is_ready() && !warp.groups.is_empty() {
         stuck(launch, common, warp)?;
     }
@@ -424,6 +426,8 @@ impl<'s, 'l> Step<'s, 'l> {
             Special::NumSms | Special::GridId => 1,
             Special::DynamicShared => u64::from(config.dynamic_shared),
             Special::TotalShared => u64::from(self.launch.layout.dynamic + config.dynamic_shared),
+            Special::WorkspaceHigh => self.launch.workspace >> 32,
+            Special::WorkspaceLow => self.launch.workspace,
             Special::Zero => 0,
             Special::WarpSize => LANES as u64,
         };

@@ -133,7 +133,10 @@ impl Warp {
     }
 
     /// Joins groups that stand at the same place. Those that waited there look again.
-    fn merge(&mut self, random: &mut Option<Random>) {
+    pub(super) fn merge(&mut self, random: &mut Option<Random>) {
+        if self.groups.len() < 2 {
+            return;
+        }
         let mut i = 0;
         while i < self.groups.len() {
             let mut j = i + 1;
@@ -157,9 +160,7 @@ impl Warp {
 
     /// Takes out the group that runs next: by place, or when `fair`, the one that waited longest.
     pub(super) fn pick(&mut self, fair: bool, random: &mut Option<Random>) -> Option<Group> {
-        if self.groups.len() > 1 {
-            self.merge(random);
-        }
+        self.merge(random);
         let ready = self.groups.iter().enumerate().filter(|(_, group)| group.wait == Wait::Ready);
         let chosen = match random {
             Some(random) => {

@@ -164,6 +164,12 @@ impl Module {
         self.lines.get((line as usize).wrapping_sub(1)).map_or("", String::as_str)
     }
 
+    /// The innermost file of a place.
+    pub(crate) fn file(&self, place: u32) -> Option<&str> {
+        let (file, _) = self.places[place as usize].chain.first()?;
+        self.files.get(file).map(String::as_str)
+    }
+
     /// Files and lines of a place in the source, innermost first.
     pub(crate) fn source(&self, place: u32) -> Vec<(String, u32)> {
         let chain = &self.places[place as usize].chain;

@@ -37,6 +37,8 @@ fn special(name: &str) -> Option<Special> {
         "%nsmid" => Special::NumSms,
         "%dynamic_smem_size" => Special::DynamicShared,
         "%total_smem_size" | "%aggr_smem_size" => Special::TotalShared,
+        "%envreg1" => Special::WorkspaceHigh,
+        "%envreg2" => Special::WorkspaceLow,
         "WARP_SZ" => Special::WarpSize,
         _ if base.starts_with("%envreg") || base.starts_with("%pm") || base == "%globaltimer_hi" => {
             Special::Zero
