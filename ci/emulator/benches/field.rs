@@ -62,7 +62,8 @@ fn bench(c: &mut Criterion) {
     let numbers: Vec<([u64; 4], [u64; 4])> = (0..COUNT).map(|_| (number(), number())).collect();
     let upload = |pick: &dyn Fn(usize) -> [u64; 4]| {
         let limb = |i: usize, k: usize| (pick(k)[i / 2] >> (32 * (i % 2))) as u32;
-        let bytes: Vec<u8> = (0..8).flat_map(|i| (0..COUNT).flat_map(move |k| limb(i, k).to_le_bytes())).collect();
+        let bytes: Vec<u8> =
+            (0..8).flat_map(|i| (0..COUNT).flat_map(move |k| limb(i, k).to_le_bytes())).collect();
         let ptr = memory.alloc(bytes.len() as u64).expect("it fits");
         memory.write(ptr, &bytes).expect("it is there");
         ptr

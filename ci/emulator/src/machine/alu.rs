@@ -3,6 +3,11 @@
 //! [`run`] is compiled three times, for AVX-512, for AVX2 and for the plain host, and chosen when the machine starts. Results are computed for
 //! all lanes and stored for the active ones; no operation here can fail, so that the idle lanes' garbage does no harm.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "one index over several arrays of fixed length is what becomes vector code"
+)]
+
 use super::counters::Executed;
 use super::scalar;
 use crate::isa::{

@@ -70,20 +70,23 @@ fn stuck(launch: &Launch<'_>, common: &mut Common, warp: &mut Warp) -> Result<()
             _ => false,
         }
     };
-    if warp.release(is_warp_barrier) {
+    if let Some(lanes) = warp.release(is_warp_barrier) {
+        if let Some(race) = &mut common.race {
+            race.sync_lanes(warp.number, lanes);
+        }
         return Ok(());
     }
     if warp.groups.iter().any(|group| matches!(group.wait, Wait::Barrier(_))) {
         return Ok(());
     }
+    // The group that has come least far is at what the others went around.
+    warp.groups.sort_by_key(|group| group.pc);
     let at = |group: &Group| At { function: group.frame.function, pc: group.pc };
     let others = |skip: usize| {
-        let mut text = String::new();
-        for (i, group) in warp.groups.iter().enumerate().filter(|(i, _)| *i != skip) {
-            let _ = i;
-            text += &format!("; lanes {:#010x} wait at {}", group.mask, launch.describe(at(group)));
-        }
-        text
+        let others = warp.groups.iter().enumerate().filter(|(i, _)| *i != skip);
+        let line =
+            |group: &Group| format!("; lanes {:#010x} wait at {}", group.mask, launch.describe(at(group)));
+        others.map(|(_, group)| line(group)).collect::<String>()
     };
     let mut forced = Vec::new();
     for (i, group) in warp.groups.iter().enumerate() {

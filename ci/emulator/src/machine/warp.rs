@@ -182,27 +182,30 @@ impl Warp {
         self.groups.iter().filter(same).map(|other| other.pc).min().unwrap_or(u32::MAX)
     }
 
-    /// Of the groups waiting at `bar.warp.sync`, frees those whose mask is complete, wherever each of them stands. Returns whether any was.
-    pub(super) fn release(&mut self, at_barrier: impl Fn(&Group) -> bool) -> bool {
-        let masks = self.groups.iter().filter_map(|group| match group.wait {
-            Wait::Lanes(mask) if at_barrier(group) => Some(mask),
-            _ => None,
-        });
-        let masks = masks.collect::<Vec<_>>();
+    /// Of the groups waiting at `bar.warp.sync`, frees those whose mask is complete, wherever each of them stands; their lanes.
+    pub(super) fn release(&mut self, at_barrier: impl Fn(&Group) -> bool) -> Option<u32> {
+        let masks: Vec<u32> = self
+            .groups
+            .iter()
+            .filter_map(|group| match group.wait {
+                Wait::Lanes(mask) if at_barrier(group) => Some(mask),
+                _ => None,
+            })
+            .collect();
         for mask in masks {
             let waits = |group: &Group| group.wait == Wait::Lanes(mask) && at_barrier(group);
             let present =
                 self.groups.iter().filter(|group| waits(group)).fold(0, |all, group| all | group.mask);
             if present & mask & self.live == mask & self.live {
                 for group in &mut self.groups {
-                    if group.wait == Wait::Lanes(mask) && at_barrier(group) {
+                    if waits(group) {
                         group.wait = Wait::Ready;
                         group.pc += 1;
                     }
                 }
-                return true;
+                return Some(present);
             }
         }
-        false
+        None
     }
 }

@@ -4,6 +4,7 @@
 //! one (relaxed: the plain instruction of the host, at no cost).
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::iter;
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -37,7 +38,7 @@ macro_rules! accessors {
         #[inline(always)]
         pub(crate) fn $reference(&self, offset: usize) -> &$atomic {
             const SIZE: usize = size_of::<$word>();
-            assert!(offset % SIZE == 0 && offset + SIZE <= self.layout.size());
+            assert!(offset.is_multiple_of(SIZE) && offset + SIZE <= self.layout.size());
             // SAFETY: in bounds and aligned by the assertion (the region is aligned to 256); the bytes were zeroed, hence
             // initialised, and no reference other than to atomics is ever made. Accesses of different sizes may
             // overlap when a kernel races; on the host's hardware such an access is an ordinary one.
@@ -164,7 +165,7 @@ impl Region {
     /// The written parts of `[offset, offset + bytes)`, relative to `offset`.
     pub(crate) fn written_runs(&self, offset: usize, bytes: usize) -> Vec<Range<usize>> {
         if self.is_written(offset, bytes) {
-            return vec![0..bytes];
+            return iter::once(0..bytes).collect();
         }
         let mut runs: Vec<Range<usize>> = Vec::new();
         for i in (0..bytes).filter(|&i| self.is_written(offset + i, 1)) {
@@ -196,7 +197,7 @@ mod tests {
                     assert_eq!(byte, if inside { data[i - offset] } else { 0 });
                     assert_eq!(region.is_written(i, 1), inside);
                 }
-                assert_eq!(region.written_runs(0, 256), vec![offset..offset + bytes]);
+                assert!(region.written_runs(0, 256).into_iter().eq(std::iter::once(offset..offset + bytes)));
             }
         }
     }
@@ -207,6 +208,6 @@ mod tests {
         region.mark_written(0, 100);
         assert!(region.is_complete());
         region.forget(10, 5);
-        assert_eq!(region.written_runs(0, 100), vec![0..10, 15..100]);
+        assert_eq!(region.written_runs(0, 100), [0..10, 15..100]);
     }
 }

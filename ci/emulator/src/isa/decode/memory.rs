@@ -36,22 +36,12 @@ impl<'a> Decoder<'_, 'a> {
     /// Where caches and the scope of an ordering are concerned, every access behaves alike here.
     fn ignore_hints(&mut self) {
         self.modifiers.retain(|name| {
-            !matches!(
-                *name,
-                "ca" | "cg"
-                    | "cs"
-                    | "lu"
-                    | "cv"
-                    | "wb"
-                    | "wt"
-                    | "nc"
-                    | "cta"
-                    | "cluster"
-                    | "gpu"
-                    | "sys"
-                    | "unified"
-            ) && !name.starts_with("L1::")
-                && !(name.starts_with("L2::") && *name != "L2::cache_hint")
+            let hint = name.starts_with("L1::") || name.starts_with("L2::");
+            // A cache policy is an operand more, which nothing here reads.
+            let known = hint && *name != "L2::cache_hint";
+            let plain =
+                ["ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "cta", "cluster", "gpu", "sys", "unified"];
+            !known && !plain.contains(name)
         });
     }
 
