@@ -110,7 +110,8 @@ impl Step<'_, '_> {
         if address.wide {
             self.r64(address.row).0.map(|base| base.wrapping_add(offset))
         } else {
-            self.r32(address.row).0.map(|base| u64::from(base).wrapping_add(offset))
+            // Addresses of 32 bits wrap around in 32 bits.
+            self.r32(address.row).0.map(|base| u64::from(base.wrapping_add(offset as u32)))
         }
     }
 
@@ -243,19 +244,20 @@ impl Step<'_, '_> {
         }
     }
 
-    /// Whether reads of unwritten memory by this instruction count.
-    fn checks_init(&self) -> bool {
-        self.launch.options.checks.init && !self.launch.trusts(self.at())
+    /// A read of memory that was never written: a fault, unless nobody looks for it, or the instruction is trusted.
+    #[cold]
+    fn unwritten(&self, lane: usize, space: Space, address: u64, bytes: u32) -> Result<()> {
+        if !self.launch.options.checks.init || self.launch.trusts(self.at()) {
+            return Ok(());
+        }
+        Err(self.fault(lane, FaultKind::Uninitialised { space, address, bytes }))
     }
 
     /// Refuses a shared or local range that is outside, or read before it was written.
     fn look_shared(&self, lane: usize, offset: u64, bytes: u32, reads: bool) -> Result<()> {
         match self.common.shared.look(offset, bytes) {
             Look::Outside => Err(self.out_of_bounds(Space::Shared, lane, offset, bytes, None)),
-            Look::NeverWritten if reads && self.checks_init() => {
-                Err(self
-                    .fault(lane, FaultKind::Uninitialised { space: Space::Shared, address: offset, bytes }))
-            }
+            Look::NeverWritten if reads => self.unwritten(lane, Space::Shared, offset, bytes),
             _ => Ok(()),
         }
     }
@@ -319,11 +321,8 @@ impl Step<'_, '_> {
                         let offset = self.look_local(lane, addresses[lane], bytes)?;
                         for (k, port) in load.to.iter().enumerate() {
                             let (raw, written) = self.warp.local.load(lane, offset + k as u32 * size, size);
-                            if !written && self.checks_init() {
-                                let address = addresses[lane];
-                                return Err(
-                                    self.fault(lane, FaultKind::Uninitialised { space, address, bytes })
-                                );
+                            if !written {
+                                self.unwritten(lane, space, addresses[lane], bytes)?;
                             }
                             if let Some(port) = *port {
                                 self.write_port(port, load.ty, lane, raw);
@@ -368,13 +367,10 @@ impl Step<'_, '_> {
             let launch = self.launch;
             let block = &launch.view.blocks[index];
             let offsets = addresses.map(|address| address.wrapping_sub(block.info.ptr) as usize);
-            if !block.region.is_complete() && self.checks_init() {
+            if !block.region.is_complete() {
                 let missing = lanes(taken).find(|&i| !block.region.is_written(offsets[i], bytes as usize));
                 if let Some(lane) = missing {
-                    let address = addresses[lane];
-                    return Err(
-                        self.fault(lane, FaultKind::Uninitialised { space: Space::Global, address, bytes })
-                    );
+                    self.unwritten(lane, Space::Global, addresses[lane], bytes)?;
                 }
             }
             launch.note(index, Mode::Read, taken, &offsets, bytes);
@@ -533,6 +529,8 @@ impl Step<'_, '_> {
         let (b, c) = (rows(self, atomic.b), rows(self, atomic.c));
         let mut olds = [0u64; LANES];
         let mut changed = false;
+        // An exchange may be what initialises.
+        let reads = atomic.op != AtomicOp::Exchange;
         for (space, mask, start) in self.spaces(atomic.space, active, &all) {
             if mask == 0 {
                 continue;
@@ -553,8 +551,8 @@ impl Step<'_, '_> {
                         self.writable(index, lane, address)?;
                         let block = &self.launch.view.blocks[index];
                         let offset = (address - block.info.ptr) as usize;
-                        if self.checks_init() && !block.region.is_written(offset, bytes as usize) {
-                            return Err(self.fault(lane, FaultKind::Uninitialised { space, address, bytes }));
+                        if reads && !block.region.is_written(offset, bytes as usize) {
+                            self.unwritten(lane, space, address, bytes)?;
                         }
                         self.launch.note_one(index, Mode::Atomic, offset, bytes);
                         block.region.mark_written(offset, bytes as usize);
@@ -568,7 +566,6 @@ impl Step<'_, '_> {
                         }
                     }
                     Space::Shared => {
-                        let reads = atomic.op != AtomicOp::Exchange;
                         self.look_shared(lane, address, bytes, reads)?;
                         let old = self.common.shared.load(address, bytes);
                         self.common.shared.store(address, bytes, new(old));
@@ -617,9 +614,8 @@ impl Step<'_, '_> {
                 let index = self.block_of(lane, from[lane], source)?;
                 let block = &self.launch.view.blocks[index];
                 let offset = (from[lane] - block.info.ptr) as usize;
-                if self.checks_init() && !block.region.is_written(offset, source as usize) {
-                    let (space, address) = (Space::Global, from[lane]);
-                    return Err(self.fault(lane, FaultKind::Uninitialised { space, address, bytes: source }));
+                if !block.region.is_written(offset, source as usize) {
+                    self.unwritten(lane, Space::Global, from[lane], source)?;
                 }
                 self.launch.note_one(index, Mode::Read, offset, source);
                 block.region.read(offset, &mut data[..source as usize]);

@@ -117,12 +117,8 @@ fn wide_products() {
 fn quotients() {
     for width in [16, 32, 64] {
         let ones = -1;
-        check::<2>(&format!("div.u{width}"), width, |[a, b], _| if b == 0 { ones } else { (a / b) as i128 });
-        check::<2>(
-            &format!("rem.u{width}"),
-            width,
-            |[a, b], _| if b == 0 { a as i128 } else { (a % b) as i128 },
-        );
+        check::<2>(&format!("div.u{width}"), width, |[a, b], _| a.checked_div(b).map_or(ones, |q| q as i128));
+        check::<2>(&format!("rem.u{width}"), width, |[a, b], _| a.checked_rem(b).unwrap_or(a) as i128);
         check::<2>(&format!("div.s{width}"), width, |_, [a, b]| if b == 0 { ones } else { a / b });
         check::<2>(&format!("rem.s{width}"), width, |_, [a, b]| if b == 0 { a } else { a % b });
     }
@@ -390,7 +386,7 @@ fn single_carries() {
                 );
                 for (values, [found, carry]) in operands.iter().copied().zip(map::<4, 2>(&body, &operands)) {
                     let [a, b, c, d] = values.map(|value| u128::from(truncate(value, width)));
-                    let input = u128::from(if first == "add" { a + b >> width != 0 } else { a < b });
+                    let input = u128::from(if first == "add" { (a + b) >> width != 0 } else { a < b });
                     let (value, overflow) = match op {
                         "addc.cc.u" => (c + a + input, (c + a + input) >> width != 0),
                         "subc.cc.u" => (c.wrapping_sub(a).wrapping_sub(input), c < a + input),

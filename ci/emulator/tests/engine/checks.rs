@@ -33,7 +33,7 @@ fn out_of_bounds() {
         ("atom.global.add.u32 %x1, [%a2], 1;", 0),
     ] {
         let (device, text) = device(&format!("{OWN_WORD}    {access} // HERE"));
-        let out = device.upload(&vec![value; 40]);
+        let out = device.upload(&[value; 40]);
         device.run(1, 40, &[0, out]).unwrap_or_else(|fault| panic!("{fault}"));
         let fault = finding(&device, &text, 1, 41, &[0, out]);
         let expected = matches!(fault.kind, FaultKind::OutOfBounds { space: Space::Global, address, bytes: 4, .. } if address == out + 160);

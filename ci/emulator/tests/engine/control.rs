@@ -32,12 +32,25 @@ DONE:";
     let steps = |mut n: u32| {
         let mut count = 0;
         while n != 1 {
-            n = if n % 2 == 0 { n / 2 } else { 3 * n + 1 };
+            n = if n.is_multiple_of(2) { n / 2 } else { 3 * n + 1 };
             count += 1;
         }
         count
     };
     assert_eq!(words("", body, 75), (1..76).map(steps).collect::<Vec<_>>());
+}
+
+#[test]
+fn values_survive_loops() {
+    // %x2 is written in the first round only, by a branch, and %x9 by a predicate; registers that die in a round must not take their rows.
+    let body = "    mov.u32 %x1, 0; mov.u32 %x0, 0;
+LOOP: setp.ne.u32 %p0, %x1, 0; @!%p0 mov.u32 %x9, 1000; @%p0 bra SKIP;
+    add.u32 %x2, %i, 7;
+SKIP: add.u32 %x0, %x0, %x2; add.u32 %x0, %x0, %x9;
+    add.u32 %x3, %x1, 1; add.u32 %x4, %x3, %x3; mul.lo.u32 %x5, %x4, 3; sub.u32 %x6, %x5, %x4; xor.b32 %x7, %x6, 5; xor.b32 %x8, %x7, 5;
+    add.u32 %x0, %x0, %x8;
+    add.u32 %x1, %x1, 1; setp.lt.u32 %p1, %x1, 5; @%p1 bra LOOP;";
+    assert_eq!(words("", body, 40), (0..40).map(|i| 5 * (i + 7 + 1000) + 4 * 15).collect::<Vec<_>>());
 }
 
 #[test]

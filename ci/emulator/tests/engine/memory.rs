@@ -3,7 +3,7 @@
 use cuda::machine::LaunchConfig;
 use cuda::memory::{DeviceMemory, MemoryError};
 
-use crate::support::{Device, kernel, map, operands};
+use crate::support::{Device, Words, kernel, map, operands};
 
 #[test]
 fn loads_and_stores_of_every_width() {
@@ -80,7 +80,7 @@ fn spaces_and_generic_addresses() {
 #[test]
 fn atomics() {
     // Each thread applies every operation with its operand; order does not matter to the results, or is fixed by the lanes.
-    let operations: [(&str, &str, fn(u32, u32) -> u32); 10] = [
+    let operations: [(&str, &str, Words); 10] = [
         ("add", "u32", |x, y| x.wrapping_add(y)),
         ("min", "u32", |x, y| x.min(y)),
         ("min", "s32", |x, y| (x as i32).min(y as i32) as u32),
@@ -203,6 +203,20 @@ fn dynamic_shared_memory() {
     device.run_with(config, &[0, out]).unwrap();
     let expected: Vec<u32> = (0..64).map(|i| (i ^ 63) + 77 + 256).collect();
     assert_eq!(device.download(out, 64), expected);
+}
+
+#[test]
+fn short_addresses_wrap_around() {
+    // As nvcc writes `s[31 - i]`: the register is negative, the offset makes up for it.
+    let text = kernel(
+        "    .shared .align 4 .b8 s[128]; mov.u32 %x1, s; mad.lo.u32 %x2, %i, 4, %x1; st.shared.u32 [%x2], %i; bar.sync 0;
+    mul.lo.u32 %x3, %i, -4; add.u32 %x3, %x3, %x1; ld.shared.u32 %x4, [%x3+124];
+    mad.wide.u32 %a1, %i, 4, %out; st.global.u32 [%a1], %x4;",
+    );
+    let device = Device::new(&text);
+    let out = device.upload(&[0; 32]);
+    device.run(1, 32, &[0, out]).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!(device.download(out, 32), (0..32).rev().collect::<Vec<_>>());
 }
 
 #[test]

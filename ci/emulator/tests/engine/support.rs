@@ -122,6 +122,9 @@ pub fn map<const N: usize, const R: usize>(body: &str, operands: &[[u64; N]]) ->
     words.as_chunks::<R>().0.to_vec()
 }
 
+/// What an operation of two words does.
+pub type Words = fn(u32, u32) -> u32;
+
 /// A generator for operands (splitmix64).
 pub struct Numbers(pub u64);
 
@@ -171,7 +174,9 @@ pub fn operands<const N: usize>(seed: u64) -> Vec<[u64; N]> {
                 *value = match j {
                     0 => a,
                     1 => b,
-                    _ if numbers.next() % 2 == 0 => EDGES[(numbers.next() % EDGES.len() as u64) as usize],
+                    _ if numbers.next().is_multiple_of(2) => {
+                        EDGES[(numbers.next() % EDGES.len() as u64) as usize]
+                    }
                     _ => numbers.next(),
                 };
             }

@@ -1,6 +1,6 @@
 //! What lanes do together, converged and in divergent code.
 
-use crate::support::{Device, kernel};
+use crate::support::{Device, Words, kernel};
 
 /// Runs `body` on one warp whose `%x0` is a scrambled number per lane; returns `%x16` of each lane.
 fn lanes(body: &str) -> Vec<u32> {
@@ -104,7 +104,7 @@ fn matches() {
 #[test]
 fn reductions() {
     let x = inputs();
-    let cases: [(&str, fn(u32, u32) -> u32); 8] = [
+    let cases: [(&str, Words); 8] = [
         ("add.u32", |a, b| a.wrapping_add(b)),
         ("min.u32", |a, b| a.min(b)),
         ("max.u32", |a, b| a.max(b)),

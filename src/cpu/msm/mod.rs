@@ -1,0 +1,305 @@
+//! Multi-scalar multiplication on the CPU.
+//!
+//! Pippenger's bucket method with affine points throughout. Per sum, a [`plan`](plan) decides on signed digits. A *slot*,
+//! one set of digits of one range of one item's scalars, goes through three steps:
+//!
+//! 1. [`digits`](digits): its non-zero digits are sorted by magnitude (counting sort), the sign kept with the point's index;
+//! 2. [`runs`](runs): points with equal digits are added up, a bucket being a run of the sorted list;
+//! 3. [`reduce`](reduce): the weighted sum of the buckets.
+//!
+//! What is left are a few points to be multiplied by powers of two and added, per item, in projective coordinates.
+//! Slots are independent; small ones are put together in tasks so that they share inversions, whichever item they
+//! belong to. So thousands of short items are handled as well as a long one.
+//!
+//! Where tables of multiples exist, an item may do without buckets: the points its digits select from the tables
+//! are one run.
+
+mod add;
+mod bases;
+mod digits;
+mod plan;
+mod point;
+mod reduce;
+mod runs;
+
+use std::ops::Range;
+
+use ark_ec::short_weierstrass::{Affine, Projective};
+use ark_ec::{AdditiveGroup as _, CurveGroup};
+use ark_ff::Zero;
+use rayon::prelude::*;
+
+use crate::backend::Len;
+use crate::cpu::Cpu;
+use crate::element::Scalar;
+use crate::error::Result;
+use crate::msm::{Msm, check_bases, check_batch};
+
+use add::{Adder, Entry, PortableAdder};
+use digits::{Digit, Prepared, Sizes};
+use plan::{Method, Plan};
+use point::Point;
+use reduce::{Buckets, Term};
+use runs::Runs;
+
+pub use bases::Bases;
+pub use point::CpuCurve;
+
+#[cfg(test)]
+mod tests;
+
+impl<C: CpuCurve> Msm<C> for Cpu {
+    type Bases = Bases<C>;
+
+    fn bases(&self, points: &[Affine<C>], budget: usize) -> Result<Bases<C>> {
+        self.install(|| {
+            check_bases(points)?;
+            Bases::new(points, budget)
+        })
+    }
+
+    fn msm<S: Scalar<C::ScalarField>>(
+        &self,
+        bases: &Bases<C>,
+        batch: &[&[S]],
+        out: &mut &mut [Affine<C>],
+    ) -> Result<()> {
+        check_batch(bases.len(), batch.iter().map(|item| item.len()), out.len())?;
+        self.install(|| sum::<C, S>(bases, batch, out));
+        Ok(())
+    }
+}
+
+/// Entries that are worth a task of their own: four chunks of [`runs`], so that inversions are well shared.
+const TASK: usize = 1 << 15;
+/// Tasks below this many entries cost more for shared inversions than another thread gains.
+const SMALL_TASK: usize = 1 << 11;
+
+/// One set of digits of one range of an item's scalars.
+struct Slot {
+    item: usize,
+    set: usize,
+    range: Range<usize>,
+}
+
+/// An item of the batch with a plan.
+struct Item<'a, F, S> {
+    plan: Plan,
+    scalars: Prepared<'a, F, S>,
+}
+
+/// `out[k] = sum_i batch[k][i] bases[i]`, lengths having been checked.
+fn sum<C: CpuCurve, S: Scalar<C::ScalarField>>(bases: &Bases<C>, batch: &[&[S]], out: &mut [Affine<C>]) {
+    let threads = rayon::current_num_threads();
+    let total: usize = batch.iter().map(|item| item.len()).sum();
+    let items: Vec<Option<Item<C::ScalarField, S>>> = batch
+        .par_iter()
+        .map(|scalars| {
+            let sizes = Sizes::of::<C::ScalarField, S>(scalars);
+            // The threads an item can expect for itself.
+            let share = (threads * scalars.len()).div_ceil(total.max(1)).max(1);
+            let plan = Plan::choose(&sizes, bases.stock(), share)?;
+            Some(Item { scalars: Prepared::new(scalars, &plan.digits), plan })
+        })
+        .collect();
+
+    let mut slots = Vec::new();
+    for (item, scalars) in batch.iter().enumerate() {
+        let Some(Item { plan, .. }) = &items[item] else { continue };
+        for set in 0..plan.sets {
+            for part in 0..plan.ranges {
+                let bound =
+                    |part: usize| (part as u128 * scalars.len() as u128 / plan.ranges as u128) as usize;
+                slots.push(Slot { item, set, range: bound(part)..bound(part + 1) });
+            }
+        }
+    }
+    let entries = |slot: &Slot| {
+        let digits = items[slot.item].as_ref().map_or(&[][..], |item| &item.plan.digits);
+        slot.range.len() * digits.iter().filter(|digit| digit.set == slot.set).count()
+    };
+    let weights: Vec<usize> = slots.iter().map(entries).collect();
+    let all: usize = weights.iter().sum();
+    let limit = (all / (4 * threads)).clamp(SMALL_TASK, TASK);
+    let mut tasks = Vec::new();
+    let (mut start, mut weight) = (0, 0);
+    for (k, slot_weight) in weights.iter().enumerate() {
+        weight += slot_weight;
+        // The next slot begins a task if this one is full, or if it is evaluated by another method.
+        if weight >= limit || k + 1 == slots.len() || !compatible(&items, &slots[k], &slots[k + 1]) {
+            tasks.push(start..k + 1);
+            (start, weight) = (k + 1, 0);
+        }
+    }
+
+    let terms: Vec<Vec<Term<C::Field>>> = tasks
+        .into_par_iter()
+        .with_max_len(1)
+        .map_init(Worker::<C, PortableAdder<C::Field>>::default, |worker, task| {
+            worker.evaluate(bases, &items, &slots, task)
+        })
+        .collect();
+    let mut terms: Vec<Term<C::Field>> = terms.into_iter().flatten().collect();
+    terms.sort_by_key(|term| (term.label, std::cmp::Reverse(term.shift)));
+
+    let item_terms: Vec<&[Term<C::Field>]> = terms.chunk_by(|a, b| a.label == b.label).collect();
+    let sums: Vec<(usize, Projective<C>)> = item_terms
+        .par_iter()
+        .with_min_len(8)
+        .map(|terms| (terms[0].label as usize, horner::<C>(terms)))
+        .collect();
+    out.fill(Affine::identity());
+    let affine = Projective::normalize_batch(&sums.iter().map(|sum| sum.1).collect::<Vec<_>>());
+    for ((item, _), point) in sums.into_iter().zip(affine) {
+        out[item] = point;
+    }
+}
+
+/// Whether two slots may be evaluated together.
+fn compatible<F, S>(items: &[Option<Item<'_, F, S>>], a: &Slot, b: &Slot) -> bool {
+    let method = |slot: &Slot| items[slot.item].as_ref().map(|item| item.plan.method);
+    method(a) == method(b)
+}
+
+/// `sum 2^shift point`, by descending shifts.
+fn horner<C: CpuCurve>(terms: &[Term<C::Field>]) -> Projective<C> {
+    let mut sum = Projective::<C>::zero();
+    for (k, term) in terms.iter().enumerate() {
+        sum += C::canonical_point(&term.point);
+        let next = terms.get(k + 1).map_or(0, |next| next.shift);
+        for _ in next..term.shift {
+            sum.double_in_place();
+        }
+    }
+    sum
+}
+
+/// A thread's scratch memory.
+struct Worker<C: CpuCurve, A: Adder<Field = C::Field>> {
+    runs: Runs<A>,
+    buckets: Buckets<C::Field>,
+    digits: Vec<i32>,
+    counts: Vec<usize>,
+    entries: Vec<Entry>,
+    lengths: Vec<usize>,
+    points: Vec<Point<C::Field>>,
+}
+
+impl<C: CpuCurve, A: Adder<Field = C::Field>> Default for Worker<C, A> {
+    fn default() -> Self {
+        Self {
+            runs: Runs::default(),
+            buckets: Buckets::default(),
+            digits: Vec::new(),
+            counts: Vec::new(),
+            entries: Vec::new(),
+            lengths: Vec::new(),
+            points: Vec::new(),
+        }
+    }
+}
+
+impl<C: CpuCurve, A: Adder<Field = C::Field>> Worker<C, A> {
+    /// The terms of some slots of the same method.
+    fn evaluate<S: Scalar<C::ScalarField>>(
+        &mut self,
+        bases: &Bases<C>,
+        items: &[Option<Item<'_, C::ScalarField, S>>],
+        slots: &[Slot],
+        task: Range<usize>,
+    ) -> Vec<Term<C::Field>> {
+        self.entries.clear();
+        self.lengths.clear();
+        let mut terms = Vec::new();
+        let slots = slots[task].iter().filter_map(|slot| items[slot.item].as_ref().map(|item| (slot, item)));
+        match slots.clone().next().map(|(_, item)| item.plan.method) {
+            None => {}
+            Some(Method::Buckets(bits)) => {
+                self.buckets.clear();
+                for (slot, item) in slots {
+                    self.sort(slot, item, bases.len(), bits);
+                    self.buckets.end_group(slot.item as u32, item.plan.stride * slot.set as u32);
+                }
+                let lengths = self.lengths.iter().copied();
+                self.runs.sum(bases.points(), &self.entries, lengths, self.buckets.points_mut());
+                let buckets = std::mem::take(&mut self.buckets);
+                self.buckets = buckets.reduce(bits, &mut self.runs, &mut terms);
+            }
+            Some(Method::Multiples) => {
+                let mut labels = Vec::new();
+                for (slot, item) in slots {
+                    let before = self.entries.len();
+                    self.look_up(slot, item, bases.len());
+                    if self.entries.len() > before {
+                        self.lengths.push(self.entries.len() - before);
+                        labels.push((slot.item as u32, item.plan.stride * slot.set as u32));
+                    }
+                }
+                self.points.clear();
+                let lengths = self.lengths.iter().copied();
+                self.runs.sum(bases.multiples(), &self.entries, lengths, &mut self.points);
+                let term = |(&(label, shift), &point): (&(u32, u32), &Point<_>)| Term { label, shift, point };
+                terms.extend(labels.iter().zip(&self.points).map(term));
+            }
+        }
+        terms
+    }
+
+    /// Appends the slot's entries sorted by bucket, the buckets' lengths and weights.
+    fn sort<S: Scalar<C::ScalarField>>(
+        &mut self,
+        slot: &Slot,
+        item: &Item<'_, C::ScalarField, S>,
+        bases: usize,
+        bits: u32,
+    ) {
+        let levels = item.plan.digits.iter().filter(|digit| digit.set == slot.set);
+        self.digits.clear();
+        for digit in levels.clone() {
+            item.scalars.read(digit, slot.range.clone(), &mut self.digits);
+        }
+        self.counts.clear();
+        self.counts.resize((1 << (bits - 1)) + 1, 0);
+        self.digits.iter().for_each(|digit| self.counts[digit.unsigned_abs() as usize] += 1);
+        let mut at = self.entries.len();
+        for (weight, count) in self.counts.iter_mut().enumerate().skip(1) {
+            if *count > 0 {
+                self.lengths.push(*count);
+                self.buckets.push_weight(weight as u32);
+            }
+            at += std::mem::replace(count, at);
+        }
+        self.entries.resize(at, Entry::table(0, false));
+        let mut digits = self.digits.iter();
+        for Digit { level, .. } in levels {
+            let first = level * bases;
+            for (i, &digit) in slot.range.clone().zip(&mut digits) {
+                if digit != 0 {
+                    let place = &mut self.counts[digit.unsigned_abs() as usize];
+                    self.entries[*place] = Entry::table(first + i, digit < 0);
+                    *place += 1;
+                }
+            }
+        }
+    }
+
+    /// Appends the slot's entries in the tables of multiples.
+    fn look_up<S: Scalar<C::ScalarField>>(
+        &mut self,
+        slot: &Slot,
+        item: &Item<'_, C::ScalarField, S>,
+        bases: usize,
+    ) {
+        for digit in item.plan.digits.iter().filter(|digit| digit.set == slot.set) {
+            self.digits.clear();
+            item.scalars.read(digit, slot.range.clone(), &mut self.digits);
+            let row = digit.level * bases;
+            self.entries.extend(slot.range.clone().zip(&self.digits).filter(|(_, digit)| **digit != 0).map(
+                |(i, &digit)| {
+                    let multiple = digit.unsigned_abs() as usize - 1;
+                    Entry::table(((row + i) << (plan::TABLE_WIDTH - 1)) + multiple, digit < 0)
+                },
+            ));
+        }
+    }
+}
