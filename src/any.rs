@@ -34,8 +34,10 @@ pub enum Any {
     Reference(Reference),
 }
 
+type Make = fn() -> Result<Any>;
+
 /// Every name that [`Any::from_name`] takes, and what it makes.
-const CHOICES: [(&str, fn() -> Result<Any>); 3] = [
+const CHOICES: [(&str, Make); 3] = [
     ("cpu", || Ok(Any::Cpu(Cpu::new()))),
     ("cpu-portable", || Cpu::with_tier(Tier::Portable).map(Any::Cpu)),
     ("reference", || Ok(Any::Reference(Reference))),

@@ -122,10 +122,14 @@ macro_rules! __conformance_list {
         $($crate::__conformance_list! { @ $wanted $extent $cases $family $($case)* })*
     };
     (@ Short Short $cases:ident $family:ident $($case:ident)*) => {
-        $($cases.push(Case { family: stringify!($family), name: stringify!($case), run: cases::$family::$case });)*
+        $cases.extend([
+            $(Case { family: stringify!($family), name: stringify!($case), run: cases::$family::$case }),*
+        ]);
     };
     (@ Long Long $cases:ident $family:ident $($case:ident)*) => {
-        $($cases.push(Case { family: stringify!($family), name: stringify!($case), run: cases::$family::$case });)*
+        $cases.extend([
+            $(Case { family: stringify!($family), name: stringify!($case), run: cases::$family::$case }),*
+        ]);
     };
     (@ $wanted:ident $other:ident $($rest:tt)*) => {};
 }
