@@ -255,7 +255,7 @@ impl<B: Memory, T: Element> Output<B, T> {
 fn settle<B: Memory, T: Element>(backend: &B, result: Result<()>, outputs: &[Output<B, T>]) -> Outcome<T> {
     if let Err(Error::NotInTable { column, row }) = result {
         // What the outputs hold then is unspecified, and need not be the same on two backends.
-        return Err(Error::NotInTable { column, row });
+        return Err(Error::NotInTable { column, row }.into());
     }
     let after: Vec<Vec<T>> =
         outputs.iter().map(|output| download(backend, B::view(&output.buffer))).collect();
