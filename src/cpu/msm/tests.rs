@@ -195,7 +195,7 @@ fn edge_scalars() {
             single[96] = scalar;
             check(&cpu, &bases, 0, &single);
         }
-        check(&cpu, &bases, 0, &vec![0u8; 97]);
+        check(&cpu, &bases, 0, &[0u8; 97]);
     }
 }
 
