@@ -267,7 +267,7 @@ impl VerifyingKey {
         if self.weights != Weights::Public || Circuit::new(model, self.circuit.params())? != self.circuit {
             return Ok(false);
         }
-        let blinds: Vec<Blinds> = self.commitments.iter().map(|rows| Blinds::none(rows.len())).collect();
+        let blinds: Vec<_> = self.commitments.iter().map(|rows| Blinds::none(rows.len())).collect();
         let committer = Committer::new(backend, &self.bases)?;
         Ok(commit(backend, &committer, &key_columns(backend, model)?, &blinds)? == self.commitments)
     }
