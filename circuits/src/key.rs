@@ -4,7 +4,9 @@
 //! comes in two kinds. In a [`Weights::Public`] key the commitments carry no blinds, so that everyone who has the network can
 //! [recompute](VerifyingKey::commits_to) them and be sure that it is that network, with `i8` weights and `i32` biases. In a
 //! [`Weights::Private`] key they are hiding. Nothing then proves that the committed values are small integers: such a key fixes one
-//! partial function of the input, the same for all proofs, but possibly not that of an int8 network.
+//! partial function of the input, the same for all proofs, but possibly not that of an int8 network. Nor is it proven that they are zero
+//! where they are padded: a maker of such a key may have given it more inputs, up to the next power of two, which a public
+//! input fills with zeros and a committed one with `i8` values of the prover's choice.
 
 use ark_bn254::{Fr, G1Affine};
 use ark_std::rand::{CryptoRng, RngCore};

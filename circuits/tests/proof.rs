@@ -148,7 +148,10 @@ fn extreme_values_are_proven() {
     let k = 64;
     let lowest = Tensor::new(k, 1, vec![-128i8; k]).unwrap();
     let highest = i32::MAX - ((k as i32) << 14);
-    for (bias, multiplier, x) in [(highest, 1, -128), (-highest, 1, 127), (0, 1, -128), (0, u16::MAX, 0)] {
+    // Rounding up would take Y' of the very largest out of 16 bits.
+    for (bias, multiplier, x) in
+        [(highest - (1 << 15), 1, -128), (-highest, 1, 127), (0, 1, -128), (0, u16::MAX, 0)]
+    {
         let first = Layer {
             weights: lowest.clone(),
             bias: vec![bias],
@@ -192,13 +195,17 @@ fn blinds_are_fresh() {
     let backend = Cpu::new();
     let mut rng = rng();
     let key = setup(&backend, &network(), BYTES, Weights::Private, &mut rng).unwrap();
-    let mut one = || prove(&backend, &key, &pattern(1, 3, 9), Visibility::Committed, b"", &mut rng).unwrap();
+    let mut one = || prove(&backend, &key, &pattern(4, 3, 30), Visibility::Committed, b"", &mut rng).unwrap();
     let ((statement, first), (same, second)) = (one(), one());
     assert_eq!(statement, same);
     let (first, second) = (first.to_bytes(), second.to_bytes());
-    // No encoding of the one is in the other: from the first commitment on, all is different.
-    let encodings = |bytes: &[u8]| bytes[15..].chunks_exact(32).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    // No encoding of the one is in the other, small numbers apart: a constant column's values are what they are.
+    let encodings = |bytes: &[u8]| -> Vec<Vec<u8>> {
+        let all = bytes[15..].chunks_exact(32).map(<[u8]>::to_vec);
+        all.filter(|encoding| encoding[8..] != [0; 24]).collect()
+    };
     let known = encodings(&first);
+    assert!(known.len() > 200);
     assert!(encodings(&second).iter().all(|encoding| !known.contains(encoding)));
 }
 
@@ -227,9 +234,22 @@ fn value_outside_its_table_is_a_named_error() {
             other => panic!("{:?}", other.map(|(statement, _)| statement)),
         }
     }
-    let narrow = pattern(2, 4, 9);
-    let result = prove(&backend, &key, &narrow, Visibility::Public, b"", &mut rng());
-    assert!(matches!(result, Err(Error::Model(ModelError::InputColumns { .. }))));
+}
+
+#[test]
+fn inputs_of_another_width_are_an_error() {
+    let backend = Cpu::new();
+    let key = setup(&backend, &network(), BYTES, Weights::Public, &mut rng()).unwrap();
+    // Three inputs are padded to four, which four are not: they are one too many.
+    for cols in [1, 2, 4, 5] {
+        for visibility in [Visibility::Public, Visibility::Committed] {
+            let result = prove(&backend, &key, &pattern(2, cols, 9), visibility, b"", &mut rng());
+            let Err(Error::Model(ModelError::InputColumns { expected: 3, actual })) = result else {
+                panic!("{cols} columns")
+            };
+            assert_eq!(actual, cols);
+        }
+    }
 }
 
 #[test]

@@ -90,7 +90,7 @@ pub(super) trait Adder: Default + Send {
 const BATCH: usize = 1024;
 /// Pairs whose sums are computed step by step together.
 const BLOCK: usize = 16;
-const _: () = assert!(BLOCK % 2 == 0, "a block begins in the first chain");
+const _: () = assert!(BLOCK.is_multiple_of(2), "a block begins in the first chain");
 /// How many pairs ahead points are asked for.
 const AHEAD: usize = 6;
 
@@ -180,7 +180,7 @@ impl<F: LazyField> PortableAdder<F> {
             denominators[i] = denominator;
             (next, other) = (other, next * denominator);
         }
-        if pairs.len() % 2 == 0 { [next, other] } else { [other, next] }
+        if pairs.len().is_multiple_of(2) { [next, other] } else { [other, next] }
     }
 
     /// The sums of a block, that begins at `first`. `inverses` are those of the chains' products up to the block's
@@ -204,7 +204,7 @@ impl<F: LazyField> PortableAdder<F> {
         let mut inverse = [F::ZERO; BLOCK];
         // As in the forward pass, backwards; a block begins in the first chain.
         let [even, odd] = *inverses;
-        let (mut next, mut other) = if len % 2 == 0 { (odd, even) } else { (even, odd) };
+        let (mut next, mut other) = if len.is_multiple_of(2) { (odd, even) } else { (even, odd) };
         for k in (0..len).rev() {
             inverse[k] = next * prefixes[k];
             (next, other) = (other, next * denominators[k]);
