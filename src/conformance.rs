@@ -36,7 +36,7 @@ pub mod vector;
 
 /// One case of the suite.
 pub struct Case<B> {
-    /// The module of [`conformance`](crate::conformance) it is in.
+    /// The module of [`conformance`](mod@crate::conformance) it is in.
     pub family: &'static str,
     /// Its function.
     pub name: &'static str,

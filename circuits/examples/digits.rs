@@ -192,7 +192,8 @@ impl Run {
         let row = |what: &str, time: Duration, calls: Option<u64>| {
             let share = 100.0 * time.as_secs_f64() / proving.as_secs_f64();
             let calls = calls.map(|calls| calls.to_string()).unwrap_or_default();
-            println!("  {what:<17}{:>12}{share:>7.1} %{calls:>8}", milliseconds(time));
+            let line = format!("  {what:<17}{:>12}{share:>7.1} %{calls:>8}", milliseconds(time));
+            println!("{}", line.trim_end());
         };
         let input = match self.statement.input {
             Input::Public(_) => "stated",
