@@ -11,6 +11,8 @@
 //! own `h` (one multiplication more for an element, the twiddle multiplication of the four-step method).
 
 mod butterflies;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod kernels;
 mod permute;
 mod shared;

@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::constants::{Constants, LIMBS, Modulus, relimb};
+use super::constants::{Constants, LIMBS, Modulus, power_of_two, relimb};
 use super::lazy::{
     Columns, Factor, Lazy, Operand, Wide, broadcast, carry_unmasked, montgomery_step, shift_step,
 };
@@ -113,23 +113,27 @@ fn start_columns(start: &Columns) -> [__m512i; LIMBS + 1] {
 }
 
 impl<F: Modulus> PreparedLanes<F> {
-    /// Prepares eight constants. They are stored as `w 2^(52 i) 2^104 mod p` for two reduction steps.
+    /// Prepares eight constants given as factors, `w 2^260`. They are kept as `w 2^(52 i) 2^104` modulo `p`, below
+    /// `2 p`, for two reduction steps.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn new(constants: &[F; 8]) -> Self {
-        let step = F::from(1u64 << 52);
-        let mut scaled = constants.map(|constant| constant * step * step);
-        let residues = std::array::from_fn(|_| {
-            let limbs = scaled.map(|residue| relimb(residue.into_bigint().0));
-            scaled = scaled.map(|residue| residue * step);
-            from_lanes(&limbs)
-        });
+    pub(crate) fn new(factors: &Lazy<F, 2>) -> Self {
+        let powers = const {
+            [
+                relimb(power_of_two::<F>(104)),
+                relimb(power_of_two::<F>(156)),
+                relimb(power_of_two::<F>(208)),
+                relimb(power_of_two::<F>(260)),
+                relimb(power_of_two::<F>(312)),
+            ]
+        };
+        let residues = powers.map(|power| factors.mul::<_, 2>(&Lazy::<F, 1>::splat(&power)).into_limbs());
         Self { residues, field: PhantomData }
     }
 
     /// `a w`, for multiplication only.
     ///
     /// The first reduction step is that of [`mul`](super::lazy::mul)'s, the second Montgomery's:
-    /// `(5 2^52 p + n 2^104 p) / 2^104 + p < 2 p`.
+    /// `(5 2^52 2 p + n 2^104 p) / 2^104 + p < 2 p`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn mul<A: Operand<F>>(&self, a: &A) -> Factor<F, 2> {

@@ -163,7 +163,7 @@ fn constants<F: Modulus>() {
         let mut each = edges;
         each.rotate_left(k);
         let each: [F; 8] = std::array::from_fn(|l| each[l % 5]);
-        let many = PreparedLanes::new(&each);
+        let many = PreparedLanes::new(&factors(&each).widen());
         let start = broadcast(&Constants::<F>::MULTIPLES[7]);
         for values in samples::<F, 84>(&mut rng, RANDOM / 5).chunks(8) {
             let a = Lazy::<F, 84>::new(from_lanes(values.try_into().unwrap()));
