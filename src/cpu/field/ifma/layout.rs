@@ -11,9 +11,6 @@ pub(crate) type Words = [__m512i; 4];
 /// The element that each lane holds after [`load`], in the order in which 128-bit shuffles leave them.
 pub(crate) const LANE_ORDER: [usize; 8] = [0, 2, 1, 3, 4, 6, 5, 7];
 
-/// Pairs of 128-bit lanes `a0 b0 a1 b1` of two vectors, and `a2 b2 a3 b3`.
-const INTERLEAVE: [[i64; 8]; 2] = [[0, 1, 8, 9, 2, 3, 10, 11], [4, 5, 12, 13, 6, 7, 14, 15]];
-
 /// Eight consecutive elements, lane `l` holding element `LANE_ORDER[l]`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
@@ -50,7 +47,7 @@ pub(crate) fn store<F: Modulus>(words: &Words, to: &mut [F; 8]) {
 /// Each pointer is valid for reads of four words.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(crate) unsafe fn gather(from: &[*const u64; 8]) -> Words {
+pub(crate) unsafe fn gather(from: &[*mut u64; 8]) -> Words {
     let pair = |a: usize, b: usize| {
         // SAFETY: the caller's promise.
         let (a, b) = unsafe { (_mm256_loadu_si256(from[a].cast()), _mm256_loadu_si256(from[b].cast())) };
@@ -95,14 +92,22 @@ fn transpose_in(rows: [__m512i; 4]) -> Words {
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn transpose_out(words: &Words) -> [__m512i; 4] {
-    let order = INTERLEAVE.map(|o| _mm512_setr_epi64(o[0], o[1], o[2], o[3], o[4], o[5], o[6], o[7]));
-    let low = order.map(|order| _mm512_permutex2var_epi64(words[0], order, words[2]));
-    let high = order.map(|order| _mm512_permutex2var_epi64(words[1], order, words[3]));
+    // Pairs of 128-bit lanes of two vectors: a0 b0 a1 b1, and a2 b2 a3 b3.
+    let first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+    let last = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    let even = [
+        _mm512_permutex2var_epi64(words[0], first, words[2]),
+        _mm512_permutex2var_epi64(words[0], last, words[2]),
+    ];
+    let odd = [
+        _mm512_permutex2var_epi64(words[1], first, words[3]),
+        _mm512_permutex2var_epi64(words[1], last, words[3]),
+    ];
     [
-        _mm512_unpacklo_epi64(low[0], high[0]),
-        _mm512_unpackhi_epi64(low[0], high[0]),
-        _mm512_unpacklo_epi64(low[1], high[1]),
-        _mm512_unpackhi_epi64(low[1], high[1]),
+        _mm512_unpacklo_epi64(even[0], odd[0]),
+        _mm512_unpackhi_epi64(even[0], odd[0]),
+        _mm512_unpacklo_epi64(even[1], odd[1]),
+        _mm512_unpackhi_epi64(even[1], odd[1]),
     ]
 }
 

@@ -255,7 +255,7 @@ fn pointers<F: Modulus>() {
     for step in 1..9 {
         let from = std::array::from_fn(|l| &raw const elements[l * step % 61]);
         // SAFETY: the pointers are to elements.
-        let words = unsafe { gather(&from.map(|p| p.cast())) };
+        let words = unsafe { gather(&from.map(|p| p.cast_mut().cast())) };
         let mut natural = [F::zero(); 8];
         store(&words, &mut natural);
         // `store` undoes the order of `load`, which `gather` does not have.

@@ -24,7 +24,7 @@ mod butterflies;
 
 use std::sync::Mutex;
 
-use ark_ff::{FftField, Field, Zero};
+use ark_ff::{FftField, Field};
 use rayon::prelude::*;
 
 use crate::cpu::field::ifma::*;
@@ -247,7 +247,7 @@ impl Place {
             }
             Place::Rows(rows) => {
                 // SAFETY: the caller's promise.
-                unsafe { gather(&rows.map(|row| row.wrapping_add(4 * index).cast_const())) }
+                unsafe { gather(&at(&rows, index)) }
             }
             Place::Tiles { .. } => unreachable!("tiles are read as columns"),
         };
@@ -261,18 +261,34 @@ impl Place {
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     unsafe fn write<F: Modulus>(&self, index: usize, limbs: &Columns) {
         let words = words_of_limbs(limbs);
-        // SAFETY: the caller's promise; `F` is four words.
         match *self {
-            Place::Columns { origin, stride } => unsafe {
-                store(&words, &mut *origin.wrapping_add(4 * index * stride).cast::<[F; 8]>());
-            },
-            Place::Rows(rows) => unsafe { scatter(&words, &rows.map(|row| row.wrapping_add(4 * index))) },
-            Place::Tiles { origin, stride } => unsafe {
+            Place::Columns { origin, stride } => {
+                // SAFETY: the caller's promise; `F` is four words.
+                store(&words, unsafe { &mut *origin.wrapping_add(4 * index * stride).cast::<[F; 8]>() });
+            }
+            // SAFETY: the caller's promise.
+            Place::Rows(rows) => unsafe { scatter(&words, &at(&rows, index)) },
+            Place::Tiles { origin, stride } => {
                 let origin = origin.wrapping_add(4 * (index / 8 * stride + index % 8));
-                scatter(&words, &LANE_ORDER.map(|lane| origin.wrapping_add(4 * 8 * lane)));
-            },
+                let mut to = [origin; 8];
+                for (to, lane) in to.iter_mut().zip(LANE_ORDER) {
+                    *to = origin.wrapping_add(4 * 8 * lane);
+                }
+                // SAFETY: the caller's promise.
+                unsafe { scatter(&words, &to) };
+            }
         }
     }
+}
+
+/// Element `index` of each row.
+#[inline(always)]
+fn at(rows: &[*mut u64; 8], index: usize) -> [*mut u64; 8] {
+    let mut elements = *rows;
+    for element in &mut elements {
+        *element = element.wrapping_add(4 * index);
+    }
+    elements
 }
 
 /// Eight transforms of `2^levels` elements.
@@ -328,22 +344,23 @@ impl<F: Modulus + FftField> Pass<'_, F> {
         for row in (0..n / 4).step_by(2) {
             // Two blocks of four; in natural order they come from neighbouring rows.
             let (blocks, indices) = if self.from_reversed {
-                ([row, row + 1], std::array::from_fn::<_, 8, _>(|i| 4 * row + i))
+                let r = 4 * row;
+                ([row, row + 1], [r, r + 1, r + 2, r + 3, r + 4, r + 5, r + 6, r + 7])
             } else {
                 let [a, b, c, d] = [row, row + n / 2, row + n / 4, row + 3 * n / 4];
-                let blocks = [row, row + 1].map(|row| reverse(row, self.levels - 2));
-                (blocks, [a, b, c, d, a + 1, b + 1, c + 1, d + 1])
+                let bits = self.levels - 2;
+                ([reverse(a, bits), reverse(a + 1, bits)], [a, b, c, d, a + 1, b + 1, c + 1, d + 1])
             };
-            // SAFETY: all indices are below `n`.
-            let x = indices.map(|index| {
-                let x = unsafe { self.from.read::<F>(index) };
-                match self.scale_in {
-                    Some(scale) => Wide::<F, 0, 6>::new(scale[index].mul_columns(&x, &broadcast(&[0; 5])))
-                        .reduce()
-                        .into_limbs(),
-                    None => x,
+            // Plain loops: what is behind a closure of another function is not inlined across target features.
+            let mut x = [broadcast(&[0; 5]); 8];
+            for (x, index) in x.iter_mut().zip(indices) {
+                // SAFETY: all indices are below `n`.
+                *x = unsafe { self.from.read::<F>(index) };
+                if let Some(scale) = self.scale_in {
+                    let product = scale[index].mul_columns(x, &broadcast(&[0; 5]));
+                    *x = Wide::<F, 0, 6>::new(product).reduce().into_limbs();
                 }
-            });
+            }
             let mut out = x;
             first_levels(&x, quarter_root, range, &mut out);
             for (block, out) in blocks.into_iter().zip(out.chunks_exact(4)) {
