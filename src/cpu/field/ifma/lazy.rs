@@ -258,6 +258,20 @@ pub(crate) fn mul<F: Modulus, A: Operand<F>, B: Operand<F>, const C: usize>(a: &
     Wide::new(mul_columns::<F>(a.limbs(), b.limbs()))
 }
 
+/// `a b 2^-260` and `c d 2^-260`, not carried, faster than one after the other.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(crate) fn mul_pair<F: Modulus, A: Operand<F>, B: Operand<F>, const C: usize>(
+    a: &A,
+    b: &B,
+    c: &A,
+    d: &B,
+) -> (Wide<F, 0, C>, Wide<F, 0, C>) {
+    const { assert!(A::BOUND <= MAX_BOUND && B::BOUND <= MAX_BOUND && C >= product_bound(A::BOUND, B::BOUND)) };
+    let (s, t) = mul_columns_pair::<F>(a.limbs(), b.limbs(), c.limbs(), d.limbs());
+    (Wide::new(s), Wide::new(t))
+}
+
 /// `a^2 2^-260`, not carried: the products of distinct limbs are taken once and doubled.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
@@ -278,6 +292,35 @@ pub(crate) fn mul_columns<F: Modulus>(a: &Columns, b: &Columns) -> Columns {
         }
     }
     reduce_product::<F>(t)
+}
+
+/// Two products, `a b` and `c d` in the sense of [`mul_columns`], interleaved: the chains of one product alone leave the
+/// multiplier idle, and a processor's window is too short to find the next one by itself.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(crate) fn mul_columns_pair<F: Modulus>(
+    a: &Columns,
+    b: &Columns,
+    c: &Columns,
+    d: &Columns,
+) -> (Columns, Columns) {
+    let mut s = [_mm512_setzero_si512(); 2 * LIMBS];
+    let mut t = s;
+    for i in 0..LIMBS {
+        for j in 0..LIMBS {
+            s[i + j] = _mm512_madd52lo_epu64(s[i + j], a[i], b[j]);
+            t[i + j] = _mm512_madd52lo_epu64(t[i + j], c[i], d[j]);
+            s[i + j + 1] = _mm512_madd52hi_epu64(s[i + j + 1], a[i], b[j]);
+            t[i + j + 1] = _mm512_madd52hi_epu64(t[i + j + 1], c[i], d[j]);
+        }
+    }
+    for i in 0..LIMBS - 1 {
+        shift_step::<F>(&mut s, i);
+        shift_step::<F>(&mut t, i);
+    }
+    montgomery_step::<F>(&mut s, LIMBS - 1);
+    montgomery_step::<F>(&mut t, LIMBS - 1);
+    ([s[5], s[6], s[7], s[8], s[9]], [t[5], t[6], t[7], t[8], t[9]])
 }
 
 #[inline]

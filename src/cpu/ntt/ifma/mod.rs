@@ -22,6 +22,7 @@
 
 mod butterflies;
 
+use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T1, _mm_prefetch};
 use std::sync::Mutex;
 
 use ark_ff::{FftField, Field};
@@ -40,8 +41,13 @@ const MIN_LOG_LONG: u32 = 6;
 /// Elements from which on a pass is spread over threads.
 const PARALLEL: usize = 1 << 11;
 
-/// An element on its way: 256 bits, not reduced.
-type Words256 = [u64; 4];
+/// How many steps of the loading loop, eight elements each, its prefetches run ahead.
+const AHEAD: usize = 4;
+
+/// Two elements on their way, 256 bits each, not reduced: a cache line.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line([u64; 8]);
 
 /// Roots of unity for transforms of `2^log_n` elements of `F`, prepared.
 pub(super) struct Domain<F> {
@@ -52,7 +58,7 @@ pub(super) struct Domain<F> {
     twists: [Vec<F>; 2],
     /// Intermediate results of one long transform. Kept, because fresh pages cost more than the pass that
     /// fills them.
-    scratch: Mutex<Vec<Vec<Words256>>>,
+    scratch: Mutex<Vec<Vec<Line>>>,
 }
 
 impl<F: Modulus + FftField> Domain<F> {
@@ -201,9 +207,9 @@ impl<F: Modulus + FftField> Domain<F> {
         self.scratch.lock().unwrap_or_else(|e| e.into_inner()).push(scratch);
     }
 
-    fn take_scratch(&self) -> Vec<Words256> {
+    fn take_scratch(&self) -> Vec<Line> {
         let kept = self.scratch.lock().unwrap_or_else(|e| e.into_inner()).pop();
-        kept.unwrap_or_else(|| vec![[0; 4]; 1 << self.log_n])
+        kept.unwrap_or_else(|| vec![Line([0; 8]); 1 << (self.log_n - 1)])
     }
 }
 
@@ -281,6 +287,40 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Asks for the cache lines of the eight elements, or, where there are tiles, of the whole block that starts at
+    /// `index`. Does nothing for an index beyond the end.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn prefetch<const HINT: i32>(&self, index: usize) {
+        match *self {
+            Place::Columns { origin, stride } => prefetch::<HINT, 4>(origin.wrapping_add(4 * index * stride)),
+            // A line holds two elements of a row.
+            Place::Rows(rows) if index % 2 == 0 => {
+                for row in rows {
+                    prefetch::<HINT, 1>(row.wrapping_add(4 * index));
+                }
+            }
+            Place::Tiles { origin, stride } if index % 8 == 0 => {
+                prefetch::<HINT, 32>(origin.wrapping_add(4 * (index / 8 * stride)));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Asks for `LINES` cache lines.
+#[inline(always)]
+fn prefetch<const HINT: i32, const LINES: usize>(start: *const u64) {
+    for line in 0..LINES {
+        // SAFETY: prefetching an address that cannot be read does nothing.
+        unsafe { _mm_prefetch::<HINT>(start.wrapping_add(8 * line).cast()) };
+    }
+    // The last word, in case the start is not aligned.
+    // SAFETY: as above.
+    unsafe { _mm_prefetch::<HINT>(start.wrapping_add(8 * LINES - 1).cast()) };
+}
+
 /// Element `index` of each row.
 #[inline(always)]
 fn at(rows: &[*mut u64; 8], index: usize) -> [*mut u64; 8] {
@@ -353,7 +393,10 @@ impl<F: Modulus + FftField> Pass<'_, F> {
             };
             // Plain loops: what is behind a closure of another function is not inlined across target features.
             let mut x = [broadcast(&[0; 5]); 8];
+            let ahead = if self.from_reversed { 8 * AHEAD } else { 2 * AHEAD };
             for (x, index) in x.iter_mut().zip(indices) {
+                // Into the second level: rows are powers of two apart and share few sets of the first.
+                self.from.prefetch::<_MM_HINT_T1>(index + ahead);
                 // SAFETY: all indices are below `n`.
                 *x = unsafe { self.from.read::<F>(index) };
                 if let Some(scale) = self.scale_in {
@@ -384,12 +427,19 @@ impl<F: Modulus + FftField> Pass<'_, F> {
     unsafe fn drain_twisted(&self, buffer: &[Columns], twist: &Twist<F>) {
         let mut powers = twist.powers;
         for i in (0..buffer.len()).step_by(CHAINS) {
-            for (j, power) in powers.iter_mut().enumerate() {
-                let value = Factor::<F, TWISTED>::from_limbs(carry_unmasked(&buffer[self.output(i + j)]));
-                let product: Wide<F, 0, 3> = mul(&value, power);
-                // SAFETY: the index is below `n`.
-                unsafe { self.to.write::<F>(self.place(i + j), product.factor::<3>().limbs()) };
-                *power = twist.step.mul(power);
+            self.to.prefetch::<_MM_HINT_ET0>(i + 8);
+            for j in (0..CHAINS).step_by(2) {
+                let (i, k) = (i + j, i + j + 1);
+                let a = Factor::<F, TWISTED>::from_limbs(carry_unmasked(&buffer[self.output(i)]));
+                let b = Factor::<F, TWISTED>::from_limbs(carry_unmasked(&buffer[self.output(k)]));
+                let (a, b) = mul_pair::<F, _, _, 3>(&a, &powers[j], &b, &powers[j + 1]);
+                // SAFETY: the indices are below `n`.
+                unsafe {
+                    self.to.write::<F>(self.place(i), a.factor::<3>().limbs());
+                    self.to.write::<F>(self.place(k), b.factor::<3>().limbs());
+                }
+                powers[j] = twist.step.mul(&powers[j]);
+                powers[j + 1] = twist.step.mul(&powers[j + 1]);
             }
         }
     }
@@ -397,6 +447,7 @@ impl<F: Modulus + FftField> Pass<'_, F> {
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     unsafe fn drain(&self, buffer: &[Columns]) {
         for i in 0..buffer.len() {
+            self.to.prefetch::<_MM_HINT_ET0>(self.place(i + 8));
             let value = &buffer[self.output(i)];
             let limbs = match self.scale_out {
                 Some(scale) => {
