@@ -3,8 +3,8 @@
 use std::arch::x86_64::*;
 
 use super::constants::{Modulus, power_of_two, relimb};
-use super::inverse::invert;
 use super::lazy::Lazy;
+use crate::cpu::field::inverse::divide;
 
 /// Chains of products that are run abreast: a product has a latency of four to five of its throughput.
 pub(crate) const CHAINS: usize = 4;
@@ -13,7 +13,7 @@ pub(crate) const CHAINS: usize = 4;
 ///
 /// Values are `x 2^260`; the inverses come out as `x^-1 2^OUT`. Products are joined in pairs: of the vectors, then
 /// of lanes that differ in bits 2, 1 and 0 of their number. The one inverse walks the same tree back:
-/// `a^-1 = (a b)^-1 b`. Cost: 9 + 12 multiplications of vectors and one [`invert`].
+/// `a^-1 = (a b)^-1 b`. Cost: 9 + 12 multiplications of vectors and one [`divide`].
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 pub(crate) fn invert_chains<F: Modulus, const OUT: u32>(
     chains: &[Lazy<F, 2>; CHAINS],
@@ -38,9 +38,9 @@ pub(crate) fn invert_lanes<F: Modulus, const OUT: u32>(values: &Lazy<F, 2>) -> L
     }
     let lanes = product.canonical().into_words();
     let words = lanes.map(|word| _mm_cvtsi128_si64(_mm512_castsi512_si128(word)) as u64);
-    // `invert` gives x^-1 2^-260; the product with 2^(520 + OUT) 2^-260 is x^-1 2^OUT.
-    let form = Lazy::<F, 1>::splat(const { &relimb(power_of_two::<F>(520 + OUT)) });
-    let mut inverse: Lazy<F, 2> = Lazy::<F, 1>::splat(&relimb(invert::<F>(words))).mul(&form);
+    let inverse = divide(const { power_of_two::<F>(260 + OUT) }, words, F::MODULUS.0);
+    debug_assert!(inverse.is_some(), "a lane is zero");
+    let mut inverse = Lazy::<F, 2>::splat(&relimb(inverse.unwrap_or([0; 4])));
     for partner in partners.iter().rev() {
         inverse = inverse.mul(partner);
     }

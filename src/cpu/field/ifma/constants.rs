@@ -17,7 +17,7 @@ pub(crate) const MAX_BOUND: usize = 84;
 /// # Safety
 ///
 /// The type has the size, alignment and every bit pattern below `p` of `[u64; 4]`.
-pub(crate) unsafe trait Modulus: PrimeField<BigInt = BigInt<4>> {}
+pub unsafe trait Modulus: PrimeField<BigInt = BigInt<4>> {}
 
 const _: () = assert!(size_of::<Fr>() == 32 && size_of::<Fq>() == 32 && align_of::<Fr>() == 8);
 // SAFETY: ark's `Fp` is its four limbs and a zero-sized marker; the size is asserted above and the limbs are read

@@ -138,13 +138,20 @@ pub(crate) fn words_of_limbs(l: &Columns) -> Words {
     ]
 }
 
-impl<F: Modulus> Lazy<F, 1> {
-    /// The integers that eight elements are in memory, `x 2^256 mod p`.
+impl<F: Modulus> Lazy<F, 2> {
+    /// The integers that eight elements are in memory, `x 2^256` modulo `p`, canonical or representatives below `2 p`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn from_words(words: &Words) -> Self {
+    pub(crate) fn from_lazy_words(words: &Words) -> Self {
         Self::new(limbs_of_words(words))
     }
+}
+
+/// The lanes whose lowest word is 0.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(crate) fn zero_word_lanes(words: &Words) -> u8 {
+    _mm512_testn_epi64_mask(words[0], words[0])
 }
 
 impl<F: Modulus> Factor<F, 16> {

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::constants::{Constants, LIMBS, MASK, MAX_BOUND, Modulus, product_bound};
+use super::constants::{Constants, LIMBS, MASK, MAX_BOUND, Modulus, product_bound, relimb};
 
 /// Five vectors of eight 64-bit lanes; the value of a lane is `sum_i limb[i] 2^(52 i)`.
 pub(crate) type Columns = [__m512i; LIMBS];
@@ -126,14 +126,33 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
         Lazy::new(canonical_columns::<F, false>(&self.limbs))
     }
 
-    /// The lanes that are 0 modulo `p`, as a bit mask.
+    /// A superset of the lanes that are 0 modulo `p`: those whose lowest limb is that of a multiple of `p`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn zero_lanes(self) -> u8 {
-        let l = canonical_columns::<F, false>(&self.limbs);
-        let any =
-            _mm512_or_si512(_mm512_or_si512(l[0], l[1]), _mm512_or_si512(_mm512_or_si512(l[2], l[3]), l[4]));
-        _mm512_testn_epi64_mask(any, any)
+    pub(crate) fn maybe_zero_lanes(&self) -> u8 {
+        let mut lanes = 0;
+        for multiple in &Constants::<F>::MULTIPLES[..B] {
+            lanes |= _mm512_cmpeq_epi64_mask(self.limbs[0], _mm512_set1_epi64(multiple[0] as i64));
+        }
+        lanes
+    }
+
+    /// The lanes of `mask` negated: `B p - self`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn negate_lanes(self, mask: u8) -> Wide<F, 1, B> {
+        let multiple = broadcast(&Constants::<F>::MULTIPLES[B]);
+        let mut columns = self.limbs;
+        for i in 0..LIMBS {
+            columns[i] = _mm512_mask_sub_epi64(columns[i], mask, multiple[i], columns[i]);
+        }
+        Wide::new(columns)
+    }
+
+    /// One lane replaced by 256-bit words of a value below `B p`.
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn with_lane(self, lane: usize, words: &[u64; 4]) -> Self {
+        self.select(1 << lane, Self::splat(&relimb(*words)))
     }
 
     /// `other` in the lanes of `mask`, `self` elsewhere.
@@ -205,6 +224,18 @@ impl<F: Modulus, const LO: usize, const HI: usize> Wide<F, LO, HI> {
         Wide::new(sub(&self.columns, &rhs.columns))
     }
 
+    /// Four times the value.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn quadruple<const C: usize>(self) -> Wide<F, LO, C> {
+        const { assert!(LO == 0 && C >= 4 * HI) };
+        let mut columns = self.columns;
+        for column in &mut columns {
+            *column = _mm512_slli_epi64::<2>(*column);
+        }
+        Wide::new(columns)
+    }
+
     /// The value plus `LO p`, hence below `(LO + HI) p` and not negative, in clean limbs.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
@@ -232,6 +263,14 @@ impl<F: Modulus, const LO: usize, const HI: usize> Wide<F, LO, HI> {
             let lifted = add(&self.columns, &broadcast(const { &Constants::<F>::MULTIPLES[LO + 1] }));
             Lazy::new(reduce_columns::<F, true>(&lifted))
         }
+    }
+
+    /// The representative below `p`, of a sum without differences.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn canonical(self) -> Lazy<F, 1> {
+        const { assert!(LO == 0 && HI <= MAX_BOUND) };
+        Lazy::new(canonical_columns::<F, false>(&self.columns))
     }
 
     #[inline]

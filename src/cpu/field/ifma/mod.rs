@@ -15,7 +15,6 @@
 
 mod batch;
 mod constants;
-mod inverse;
 mod layout;
 mod lazy;
 mod prepared;
@@ -24,15 +23,15 @@ pub(crate) use batch::{CHAINS, invert_chains};
 pub(crate) use constants::{Constants, MAX_BOUND, Modulus, power_of_two, relimb};
 pub(crate) use layout::*;
 pub(crate) use lazy::*;
-pub(crate) use prepared::{Prepared, PreparedLanes, factors, from_lanes, mul_prepared_pair};
+pub(crate) use prepared::{Prepared, PreparedLanes, mul_prepared_pair};
 
 /// Proof that this processor, and the operating system, have the tier's instructions.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ifma(());
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ifma(());
 
 impl Ifma {
     /// Asks the processor.
-    pub(crate) fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let present = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512ifma")
             && is_x86_feature_detected!("avx512vbmi2");

@@ -8,9 +8,7 @@ use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
 use super::constants::{Constants, LIMBS, Modulus, power_of_two, relimb};
-use super::lazy::{
-    Columns, Factor, Lazy, Operand, Wide, broadcast, carry_unmasked, montgomery_step, shift_step,
-};
+use super::lazy::{Columns, Factor, Lazy, Operand, Wide, carry_unmasked, montgomery_step, shift_step};
 
 /// One constant for all lanes.
 #[derive(Clone, Copy, Debug)]
@@ -43,24 +41,16 @@ impl<F: Modulus> Prepared<F> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn mul<A: Operand<F>>(&self, a: &A) -> Wide<F, 0, 6> {
-        let start = [_mm512_setzero_si512(); LIMBS];
-        Wide::new(self.mul_columns(a.limbs(), &start))
-    }
-
-    /// `start + a w`, not carried, of limbs of which the low 52 bits count.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn mul_columns(&self, a: &Columns, start: &Columns) -> Columns {
-        let mut t = start_columns(start);
+        let mut t = [_mm512_setzero_si512(); LIMBS + 1];
         for i in 0..LIMBS {
             for j in 0..LIMBS {
                 let w = _mm512_set1_epi64(self.residues[i][j] as i64);
-                t[j] = _mm512_madd52lo_epu64(t[j], a[i], w);
-                t[j + 1] = _mm512_madd52hi_epu64(t[j + 1], a[i], w);
+                t[j] = _mm512_madd52lo_epu64(t[j], a.limbs()[i], w);
+                t[j + 1] = _mm512_madd52hi_epu64(t[j + 1], a.limbs()[i], w);
             }
         }
         montgomery_step::<F>(&mut t, 0);
-        [t[1], t[2], t[3], t[4], t[5]]
+        Wide::new([t[1], t[2], t[3], t[4], t[5]])
     }
 }
 
@@ -78,7 +68,8 @@ pub(crate) fn mul_prepared_pair<F: Modulus>(
     start: &Columns,
 ) -> (Columns, Columns) {
     let (a, b) = (carry_unmasked(a), carry_unmasked(b));
-    let mut s = start_columns(start);
+    // The lowest column is cleared and dropped.
+    let mut s = [_mm512_setzero_si512(), start[0], start[1], start[2], start[3], start[4]];
     let mut t = s;
     for i in 0..LIMBS {
         for j in 0..LIMBS {
@@ -103,13 +94,6 @@ pub(crate) fn mul_prepared_pair<F: Modulus>(
     s[1] = _mm512_add_epi64(s[1], _mm512_srli_epi64::<52>(s[0]));
     t[1] = _mm512_add_epi64(t[1], _mm512_srli_epi64::<52>(t[0]));
     ([s[1], s[2], s[3], s[4], s[5]], [t[1], t[2], t[3], t[4], t[5]])
-}
-
-/// Columns of which all but the lowest start at `start`: the lowest is cleared and dropped.
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn start_columns(start: &Columns) -> [__m512i; LIMBS + 1] {
-    [_mm512_setzero_si512(), start[0], start[1], start[2], start[3], start[4]]
 }
 
 impl<F: Modulus> PreparedLanes<F> {
@@ -148,23 +132,4 @@ impl<F: Modulus> PreparedLanes<F> {
         montgomery_step::<F>(&mut t, 1);
         Wide::<F, 0, 2>::new([t[2], t[3], t[4], t[5], t[6]]).factor()
     }
-}
-
-/// Lane `l` has the limbs `lanes[l]`.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(crate) fn from_lanes(lanes: &[[u64; LIMBS]; 8]) -> Columns {
-    let mut columns = broadcast(&lanes[0]);
-    for (i, column) in columns.iter_mut().enumerate() {
-        let l = lanes.map(|limbs| limbs[i] as i64);
-        *column = _mm512_setr_epi64(l[0], l[1], l[2], l[3], l[4], l[5], l[6], l[7]);
-    }
-    columns
-}
-
-/// Eight field elements as factors of [`mul`](super::lazy::mul): `x 2^260`, so that a product with an integer `a` is
-/// `a x mod p`.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(crate) fn factors<F: Modulus>(values: &[F; 8]) -> Lazy<F, 1> {
-    let r = F::from_bigint(ark_ff::BigInt(super::constants::power_of_two::<F>(260))).unwrap_or_else(F::zero);
-    Lazy::new(from_lanes(&values.map(|value| relimb((value * r).into_bigint().0))))
 }

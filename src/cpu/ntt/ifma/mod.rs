@@ -47,10 +47,12 @@ const AHEAD: usize = 4;
 /// Two elements on their way, 256 bits each, not reduced: a cache line.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Line([u64; 8]);
+struct Line {
+    _words: [u64; 8],
+}
 
 /// Roots of unity for transforms of `2^log_n` elements of `F`, prepared.
-pub(super) struct Domain<F> {
+pub struct Domain<F> {
     log_n: u32,
     /// The powers below one half of a root `u` of the longest order that a buffer needs.
     roots: Vec<Prepared<F>>,
@@ -75,6 +77,11 @@ impl<F: Modulus + FftField> Domain<F> {
             [root, inverse].map(|root| powers(F::ONE, root, 1 << (log_n / 2)))
         };
         Some(Self { log_n, roots, twists, scratch: Mutex::default() })
+    }
+
+    /// The length of the transforms.
+    pub(super) fn len(&self) -> usize {
+        1 << self.log_n
     }
 
     /// Transforms items of the domain's length, in place.
@@ -209,7 +216,7 @@ impl<F: Modulus + FftField> Domain<F> {
 
     fn take_scratch(&self) -> Vec<Line> {
         let kept = self.scratch.lock().unwrap_or_else(|e| e.into_inner()).pop();
-        kept.unwrap_or_else(|| vec![Line([0; 8]); 1 << (self.log_n - 1)])
+        kept.unwrap_or_else(|| vec![Line { _words: [0; 8] }; 1 << (self.log_n - 1)])
     }
 }
 
@@ -400,8 +407,8 @@ impl<F: Modulus + FftField> Pass<'_, F> {
                 // SAFETY: all indices are below `n`.
                 *x = unsafe { self.from.read::<F>(index) };
                 if let Some(scale) = self.scale_in {
-                    let product = scale[index].mul_columns(x, &broadcast(&[0; 5]));
-                    *x = Wide::<F, 0, 6>::new(product).reduce().into_limbs();
+                    let product = scale[index].mul(&Factor::<F, 1>::from_limbs(*x));
+                    *x = product.reduce().into_limbs();
                 }
             }
             let mut out = x;
@@ -451,8 +458,8 @@ impl<F: Modulus + FftField> Pass<'_, F> {
             let value = &buffer[self.output(i)];
             let limbs = match self.scale_out {
                 Some(scale) => {
-                    let product = scale[i].mul_columns(&carry_unmasked(value), &broadcast(&[0; 5]));
-                    canonical_columns::<F, false>(&product)
+                    let value = Factor::<F, MAX_BOUND>::from_limbs(carry_unmasked(value));
+                    scale[i].mul(&value).canonical().into_limbs()
                 }
                 None => canonical_columns::<F, true>(value),
             };
