@@ -34,8 +34,10 @@ pub enum Any {
     Reference(Reference),
 }
 
+type Make = fn() -> Result<Any>;
+
 /// Every name that [`Any::from_name`] takes, and what it makes.
-const CHOICES: [(&str, fn() -> Result<Any>); 4] = [
+const CHOICES: [(&str, Make); 4] = [
     ("cpu", || Ok(Any::Cpu(Cpu::new()))),
     ("cpu-ifma", || Cpu::with_tier(Tier::Ifma).map(Any::Cpu)),
     ("cpu-portable", || Cpu::with_tier(Tier::Portable).map(Any::Cpu)),

@@ -56,12 +56,19 @@ pub fn id(group: &mut BenchmarkGroup<'_, WallTime>, contender: &str, log_n: u32)
     BenchmarkId::new(contender, format!("2^{log_n}"))
 }
 
-/// The largest size to run, from `ZKMILL_BENCH_MAX_LOG`: smaller values make a quick run.
+/// Whether the benches only show that they work: criterion's test mode, asked for by `--test` and whenever cargo does not
+/// pass `--bench`, as under `cargo test --benches`.
+pub fn test_mode() -> bool {
+    let given = |option: &str| std::env::args().any(|argument| argument == option);
+    given("--test") || !given("--bench")
+}
+
+/// Those of `sizes` to run, smallest first: up to `ZKMILL_BENCH_MAX_LOG`, and in test mode only the first of them.
 pub fn up_to(sizes: &[u32]) -> Vec<u32> {
-    let most =
-        std::env::var("ZKMILL_BENCH_MAX_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(u32::MAX);
-    // In test mode a bench runs once to show that it works; the smallest size does.
-    let test = std::env::args().any(|argument| argument == "--test");
-    let sizes: Vec<u32> = sizes.iter().copied().filter(|size| *size <= most).collect();
-    if test { sizes.into_iter().take(1).collect() } else { sizes }
+    let most = match std::env::var("ZKMILL_BENCH_MAX_LOG") {
+        Ok(text) => text.parse().expect("ZKMILL_BENCH_MAX_LOG is a number"),
+        Err(_) => u32::MAX,
+    };
+    let sizes = sizes.iter().copied().filter(|size| *size <= most);
+    sizes.take(if test_mode() { 1 } else { usize::MAX }).collect()
 }

@@ -69,7 +69,7 @@ pub fn setup<B: Backend>(
         Weights::Public => Blinds::none(rows),
         Weights::Private => Blinds::random(rows, rng),
     });
-    let blinds = blinds.collect();
+    let blinds: Vec<Blinds> = blinds.collect();
     let bases = CommitmentKey::derive(params.log_row)?;
     let committer = Committer::new(backend, &bases)?;
     let columns = key_columns(backend, model)?;
@@ -83,7 +83,7 @@ fn commit<B: Backend>(
     backend: &B,
     committer: &Committer<B>,
     columns: &[Column<B>],
-    blinds: &Vec<Blinds>,
+    blinds: &[Blinds],
 ) -> Result<Vec<Vec<G1Affine>>, Error> {
     let columns: Vec<&Column<B>> = columns.iter().collect();
     let blinds: Vec<&Blinds> = blinds.iter().collect();
@@ -267,7 +267,7 @@ impl VerifyingKey {
         if self.weights != Weights::Public || Circuit::new(model, self.circuit.params())? != self.circuit {
             return Ok(false);
         }
-        let blinds = self.commitments.iter().map(|rows| Blinds::none(rows.len())).collect();
+        let blinds: Vec<Blinds> = self.commitments.iter().map(|rows| Blinds::none(rows.len())).collect();
         let committer = Committer::new(backend, &self.bases)?;
         Ok(commit(backend, &committer, &key_columns(backend, model)?, &blinds)? == self.commitments)
     }

@@ -13,7 +13,8 @@ use crate::protocol::evaluate_matrix;
 pub enum Input {
     /// One input a row.
     Public(Tensor<i8>),
-    /// Known to the prover, who proves that it consists of `i8` values.
+    /// Known to the prover, who proves that it consists of `i8` values, padding included. What that padding holds is the prover's
+    /// own affair: rows beyond the batch are not part of the answer, columns beyond the network's meet zero weights.
     Committed,
 }
 

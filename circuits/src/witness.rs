@@ -42,6 +42,11 @@ pub(crate) fn infer<B: Backend>(
     layout: &Layout,
     inputs: &Tensor<i8>,
 ) -> Result<Inferred<B>, Error> {
+    // Of the network itself: the padded one would take a few columns more.
+    let (expected, actual) = (key.model.inputs(), inputs.cols());
+    if expected != actual {
+        return Err(model::ModelError::InputColumns { expected, actual }.into());
+    }
     let padded = inputs.padded();
     let trace = key.model.padded().infer_with(&padded, |layer, x| -> Result<Vec<i32>, Error> {
         let Column::I8(weights) = &key.columns[2 * layer] else {

@@ -2,7 +2,7 @@
 
 use ark_bn254::{Fr, G1Affine};
 use ark_ff::{AdditiveGroup, Field};
-use zkmill::Reference;
+use zkmill::Cpu;
 
 use super::{CLAIMS, COMMITMENTS, Case, DENOMINATORS, NUMERATORS, ROW};
 use crate::channel::{Channel, ChannelError, ClearVerifier, Lin, Opening};
@@ -123,7 +123,7 @@ pub(super) fn audit(key: &VerifyingKey, statement: &Statement, proof: &[u8]) -> 
     let mut audit = Audit { starts: vec![0], ..Audit::default() };
     let inner = ClearVerifier::new(&statement.context, &proof.messages);
     let mut recorder = Recorder { inner, audit: &mut audit };
-    match run(&Reference, &mut recorder, key, &layout, statement, &proof.padding) {
+    match run(&Cpu::new(), &mut recorder, key, &layout, statement, &proof.padding) {
         Ok(()) => recorder.inner.finish().unwrap(),
         Err(VerifyError::Rejected(Rejection::Commitment)) => audit.commitments = Some(Rejection::Commitment),
         Err(other) => panic!("not a proof: {other}"),

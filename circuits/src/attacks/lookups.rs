@@ -257,8 +257,8 @@ fn poles_that_absorb_a_false_sum_are_caught() {
     }
     assert_eq!(violated(&p, &q), [ZERO_ROOT]);
     // The honest prover does not even try.
-    let leaves = tree::Level::<Reference> { p, q };
-    let refused = tree::prove(&Reference, &mut ClearProver::new(b""), leaves, 4);
+    let leaves = tree::Level::<Cpu> { p, q };
+    let refused = tree::prove(&Cpu::new(), &mut ClearProver::new(b""), leaves, 4);
     assert!(matches!(refused, Err(crate::Error::Pole)));
 }
 

@@ -11,7 +11,7 @@ use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field, PrimeField};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use zkmill::Reference;
+use zkmill::Cpu;
 
 use crate::channel::ClearProver;
 use crate::circuit::{Layout, Leaves};
@@ -104,14 +104,14 @@ const SMALL: Params = Params { log_row: 3, limbs: Limbs::Bytes };
 /// A key and an input.
 struct Case {
     model: Model,
-    key: ProvingKey<Reference>,
+    key: ProvingKey<Cpu>,
     inputs: Tensor<i8>,
     visibility: Visibility,
 }
 
 impl Case {
     fn new(model: Model, params: Params, inputs: Tensor<i8>, visibility: Visibility) -> Self {
-        let key = setup(&Reference, &model, params, Weights::Public, &mut rng()).unwrap();
+        let key = setup(&Cpu::new(), &model, params, Weights::Public, &mut rng()).unwrap();
         Self { model, key, inputs, visibility }
     }
 
@@ -134,11 +134,11 @@ impl Case {
     fn truth(&self) -> Lie {
         let public = self.visibility == Visibility::Public;
         let layout = self.verifying().circuit().layout(self.inputs.rows(), public).unwrap();
-        let inferred = infer(&Reference, &self.key, &layout, &self.inputs).unwrap();
+        let inferred = infer(&Cpu::new(), &self.key, &layout, &self.inputs).unwrap();
         let input = if public { Input::Public(self.inputs.clone()) } else { Input::Committed };
         let statement = Statement { input, output: inferred.output, context: b"attack".to_vec() };
         let witness = &inferred.witness;
-        let cells = |layer: &LayerWitness<Reference>| Cells {
+        let cells = |layer: &LayerWitness<Cpu>| Cells {
             y_prime: field(&layer.y_prime),
             limbs: layer.limbs.iter().map(field).collect(),
             y: field(&layer.y),
@@ -165,18 +165,18 @@ impl Case {
         let witness = lie.witness();
         let blinds = lie.blinds();
         let prover =
-            Prover { backend: &Reference, key: &self.key, layout: &lie.layout, witness: &witness, blinds };
+            Prover { backend: &Cpu::new(), key: &self.key, layout: &lie.layout, witness: &witness, blinds };
         let mut channel = Tamper::new(ClearProver::new(&lie.statement.context), edit);
         prover.run(&mut channel, &lie.statement, &lie.padding, &mut |_| {}).unwrap();
         Proof { padding: lie.padding.clone(), messages: channel.finish() }.to_bytes()
     }
 
     fn verify(&self, statement: &Statement, proof: &[u8]) -> Result<(), crate::VerifyError> {
-        verify(&Reference, self.verifying(), statement, proof)
+        verify(&Cpu::new(), self.verifying(), statement, proof)
     }
 }
 
-fn field(column: &Column<Reference>) -> Vec<Fr> {
+fn field(column: &Column<Cpu>) -> Vec<Fr> {
     fn map<T: Copy + Into<Fr>>(values: &[T]) -> Vec<Fr> {
         values.iter().map(|value| (*value).into()).collect()
     }
@@ -225,7 +225,7 @@ impl Lie {
         self.layout.witness_polys().map(|poly| Blinds::random(self.layout.rows(poly), &mut rng)).collect()
     }
 
-    fn witness(&self) -> Witness<Reference> {
+    fn witness(&self) -> Witness<Cpu> {
         let column = |values: &Vec<Fr>| Column::Field(values.clone());
         let layer = |cells: &Cells| LayerWitness {
             y_prime: column(&cells.y_prime),

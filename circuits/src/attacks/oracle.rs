@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use zkmill::{Backend, Reference};
+use zkmill::{Backend, Cpu, Reference};
 
 use super::naive::Naive;
 use super::{activations, layer, network, requantise};
@@ -66,8 +66,13 @@ fn the_reference_backend_proves_what_the_naive_prover_proves() {
 }
 
 #[test]
+fn the_cpu_proves_what_the_naive_prover_proves() {
+    every_shape(&Cpu::new());
+}
+
+#[test]
 fn word_limbs_are_proven_as_the_naive_prover_proves_them() {
     let inputs = Tensor::new(1, 2, vec![-9, 50]).unwrap();
     let params = Params { log_row: 11, limbs: Limbs::Word };
-    agree(&Reference, &activations(), params, Weights::Public, &inputs);
+    agree(&Cpu::new(), &activations(), params, Weights::Public, &inputs);
 }

@@ -103,7 +103,7 @@ fn claims_in_another_order_are_caught() {
 fn with_network(model: Model, visibility: Visibility) -> (Case, Case) {
     let case = square_case(visibility);
     let mut other = square_case(visibility);
-    other.key = setup(&Reference, &model, SMALL, Weights::Public, &mut rng()).unwrap();
+    other.key = setup(&Cpu::new(), &model, SMALL, Weights::Public, &mut rng()).unwrap();
     other.model = model;
     other.truth();
     other.key.verifying = case.verifying().clone();
@@ -124,13 +124,13 @@ fn exchanged_weights_and_biases_are_caught() {
             // All of the proof is honest inference of the other network.
             let public = visibility == Visibility::Public;
             let layout = case.verifying().circuit().layout(2, public).unwrap();
-            let inferred = infer(&Reference, &other.key, &layout, &case.inputs).unwrap();
+            let inferred = infer(&Cpu::new(), &other.key, &layout, &case.inputs).unwrap();
             let input = if public { Input::Public(case.inputs.clone()) } else { Input::Committed };
             let statement = Statement { input, output: inferred.output, context: b"attack".to_vec() };
             let blinds =
                 layout.witness_polys().map(|poly| Blinds::random(layout.rows(poly), &mut rng())).collect();
             let witness = &inferred.witness;
-            let prover = Prover { backend: &Reference, key: &other.key, layout: &layout, witness, blinds };
+            let prover = Prover { backend: &Cpu::new(), key: &other.key, layout: &layout, witness, blinds };
             let mut channel = ClearProver::new(b"attack");
             prover.run(&mut channel, &statement, &inferred.padding, &mut |_| {}).unwrap();
             let proof = Proof { padding: inferred.padding, messages: channel.finish() }.to_bytes();

@@ -124,7 +124,7 @@ fn every_field_of_the_key_changes_every_challenge() {
         {
             fitting += 1;
             changed(&old, &challenges(&key, &truth.statement, &proof), 0, "key");
-            let result = verify(&Reference, &key, &truth.statement, &proof.to_bytes());
+            let result = verify(&Cpu::new(), &key, &truth.statement, &proof.to_bytes());
             assert_eq!(rejected(result), rejection(LEVEL));
         }
     }
@@ -144,7 +144,7 @@ fn activation_multiplier_and_kind_of_weights_are_in_the_key() {
         VerifyingKey::from_parts(circuit, weights, commitments, case.verifying().bases().clone())
     };
     let same = key(shapes.clone(), Weights::Public);
-    verify(&Reference, &same, &truth.statement, &proof).unwrap();
+    verify(&Cpu::new(), &same, &truth.statement, &proof).unwrap();
     let change = |layer: usize, requantised: Option<Requantise>| {
         let mut layers = shapes.clone();
         layers[layer].requantise = requantised;
@@ -158,7 +158,7 @@ fn activation_multiplier_and_kind_of_weights_are_in_the_key() {
     ];
     for other in others {
         assert_ne!(other.digest(), same.digest());
-        assert!(verify(&Reference, &other, &truth.statement, &proof).is_err());
+        assert!(verify(&Cpu::new(), &other, &truth.statement, &proof).is_err());
     }
 }
 
@@ -170,7 +170,7 @@ fn replayed_proofs_are_caught() {
     let Input::Public(input) = &truth.statement.input else { unreachable!() };
     let Output::Accumulators(output) = &truth.statement.output else { unreachable!() };
     let is_level = |key: &VerifyingKey, statement: &Statement, bytes: &[u8]| {
-        assert_eq!(rejected(verify(&Reference, key, statement, bytes)), rejection(LEVEL));
+        assert_eq!(rejected(verify(&Cpu::new(), key, statement, bytes)), rejection(LEVEL));
     };
 
     // A batch of four whose last row is the honest inference of the row beyond the batch: a true statement, another proof.
@@ -193,11 +193,11 @@ fn replayed_proofs_are_caught() {
     is_level(case.verifying(), &order, &bytes);
 
     // The same network with private weights, and with other weights.
-    let private = setup(&Reference, &case.model, SMALL, Weights::Private, &mut rng()).unwrap();
+    let private = setup(&Cpu::new(), &case.model, SMALL, Weights::Private, &mut rng()).unwrap();
     is_level(private.verifying_key(), &truth.statement, &bytes);
     let mut layers = case.model.layers().to_vec();
     layers[0].bias[0] += 1;
-    let other = setup(&Reference, &Model::new(layers).unwrap(), SMALL, Weights::Public, &mut rng()).unwrap();
+    let other = setup(&Cpu::new(), &Model::new(layers).unwrap(), SMALL, Weights::Public, &mut rng()).unwrap();
     is_level(other.verifying_key(), &truth.statement, &bytes);
 
     // A public input's proof where the input is private has too few commitments, and the other way round too many.

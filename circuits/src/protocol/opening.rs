@@ -45,16 +45,13 @@ pub(crate) struct Committed<'a, B: Backend> {
 }
 
 /// Opens all claims; `committed` gives a claim's vector.
-pub(crate) fn prove<'a, B: Backend>(
+pub(crate) fn prove<'a, B: Backend + 'a>(
     backend: &B,
     channel: &mut impl ProverChannel,
     log_row: u32,
     claims: &[Claim<Fr>],
     committed: impl Fn(&Claim<Fr>) -> Committed<'a, B>,
-) -> zkmill::Result<()>
-where
-    B: 'a,
-{
+) -> zkmill::Result<()> {
     let rho = channel.challenge();
     let rhos = powers(rho, claims.len());
     let row_len = 1 << log_row;

@@ -11,7 +11,7 @@
 //! leads to `g = 0`, `f = +-gcd(p, x)`. Which way a step goes depends on the low bits alone, so 62 steps are done on
 //! single words and gathered in a 2 x 2 matrix, which is then applied to the long numbers: `f, g`, which shrink, and
 //! `d, e` with `d x = n f`, `e x = n g` modulo `p`, which end as `d = +-n / x`. Runs of zeros and up to six bits of `g`
-//! are cleared at a time (so the time depends on `x`: not for secrets). About a fifth of the time of ark's inverse.
+//! are cleared at a time (so the time depends on `x`: not for secrets).
 
 /// Bits of a limb; as many divsteps are done on words at a time.
 const STEP: u32 = 62;

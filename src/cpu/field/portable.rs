@@ -21,8 +21,8 @@
 //! ```
 //!
 //! which takes no multiplication to find `k` but ends only below `2^64 p`. With the classical step for the last two words,
-//! the result is below `t / R + p (1 + 2^-62)`. Together 20 % faster than the usual interleaved form (CIOS) and than
-//! ark's assembly, also compiled without `mulx`.
+//! the result is below `t / R + p (1 + 2^-62)`. That is 34 word multiplications, two fewer than in the usual interleaved
+//! form (CIOS), and a shorter chain of dependent ones.
 
 use std::marker::PhantomData;
 use std::ops::{Add, Mul, Neg, Sub};

@@ -85,14 +85,13 @@ pub trait Adder: Default + Send {
     );
 }
 
-/// Pairs that share an inversion (at 1 us, it adds 1 % to their cost). Their points and scratch, 320 bytes
-/// a pair on G1, stay in a 512 KiB cache.
+/// Pairs that share an inversion: so many that it adds little to their cost, while their points and scratch, 320
+/// bytes a pair on G1, stay in a 512 KiB cache.
 const BATCH: usize = 1024;
-/// Independent chains of products, to hide the latency of multiplications.
-const CHAINS: usize = 2;
 /// Pairs whose sums are computed step by step together.
 const BLOCK: usize = 16;
-/// How many pairs ahead points are asked for: a hundred nanoseconds each, several times a memory access.
+const _: () = assert!(BLOCK.is_multiple_of(2), "a block begins in the first chain");
+/// How many pairs ahead points are asked for.
 const AHEAD: usize = 6;
 
 /// The adder in portable arithmetic.
@@ -158,13 +157,15 @@ impl<F: LazyField> PortableAdder<F> {
         }
     }
 
-    /// Fills `denominators` and `prefixes`; returns the chains' products. The pair `i` is in chain `i mod CHAINS`.
+    /// Fills `denominators` and `prefixes`; returns the products of two independent chains, which hide each other's
+    /// latency: pairs with even index are in the first, the others in the second.
     #[inline(always)]
-    fn forward(&mut self, operands: Operands<'_, F>, pairs: &[[Entry; 2]]) -> [F; CHAINS] {
+    fn forward(&mut self, operands: Operands<'_, F>, pairs: &[[Entry; 2]]) -> [F; 2] {
         self.special.clear();
-        let mut products = [F::ONE; CHAINS];
         let (denominators, prefixes) =
             (&mut self.denominators[..pairs.len()], &mut self.prefixes[..pairs.len()]);
+        // The chain of the next pair comes first. Two variables that swap stay in registers, an indexed array does not.
+        let (mut next, mut other) = (F::ONE, F::ONE);
         for (i, &[first, second]) in pairs.iter().enumerate() {
             if let Some(&[first, second]) = pairs.get(i + AHEAD) {
                 prefetch(operands.raw(first));
@@ -175,20 +176,19 @@ impl<F: LazyField> PortableAdder<F> {
             if p.may_be_zero_bits() | q.may_be_zero_bits() | denominator.may_be_zero() {
                 denominator = classify(&mut self.special, operands, i, [first, second], denominator);
             }
-            let product = &mut products[i % CHAINS];
-            prefixes[i] = *product;
+            prefixes[i] = next;
             denominators[i] = denominator;
-            *product = *product * denominator;
+            (next, other) = (other, next * denominator);
         }
-        products
+        if pairs.len().is_multiple_of(2) { [next, other] } else { [other, next] }
     }
 
     /// The sums of a block, that begins at `first`. `inverses` are those of the chains' products up to the block's
     /// end, and then those before it.
     ///
     /// Each step is a loop of its own over the block. Its iterations are independent and its code is small: all steps
-    /// in one loop are more than the processor's instruction cache of decoded operations holds, and a chain of
-    /// dependent multiplications longer than its window; that took half again as long.
+    /// in one loop are a chain of dependent multiplications longer than the processor's window, so that neighbouring
+    /// pairs would not overlap.
     #[inline(always)]
     fn backward(
         &mut self,
@@ -196,21 +196,26 @@ impl<F: LazyField> PortableAdder<F> {
         pairs: &[[Entry; 2]],
         out: &mut [Point<F>],
         first: usize,
-        inverses: &mut [F; CHAINS],
+        inverses: &mut [F; 2],
     ) {
         let len = pairs.len().min(BLOCK).min(out.len());
         let denominators = &self.denominators[first..][..len];
         let prefixes = &self.prefixes[first..][..len];
         let mut inverse = [F::ZERO; BLOCK];
+        // As in the forward pass, backwards; a block begins in the first chain.
+        let [even, odd] = *inverses;
+        let (mut next, mut other) = if len.is_multiple_of(2) { (odd, even) } else { (even, odd) };
         for k in (0..len).rev() {
-            let chain = (first + k) % CHAINS;
-            inverse[k] = inverses[chain] * prefixes[k];
-            inverses[chain] = inverses[chain] * denominators[k];
+            inverse[k] = next * prefixes[k];
+            (next, other) = (other, next * denominators[k]);
         }
+        *inverses = [other, next];
         let mut slope = [F::ZERO; BLOCK];
         for k in 0..len {
             let [p, q] = pairs[k];
-            slope[k] = operands.get(q).y - operands.get(p).y;
+            let y = operands.get(p).y;
+            slope[k] = operands.get(q).y - y;
+            out[k].y = y;
         }
         let special = self.special.last().is_some_and(|&(i, _)| i >= first);
         if special {
@@ -230,8 +235,8 @@ impl<F: LazyField> PortableAdder<F> {
             out[k].x = slope[k].square() - operands.raw(p).x - operands.raw(q).x;
         }
         for k in 0..len {
-            let p = operands.get(pairs[k][0]);
-            out[k].y = slope[k] * (p.x - out[k].x) - p.y;
+            let x = operands.raw(pairs[k][0]).x;
+            out[k].y = slope[k] * (x - out[k].x) - out[k].y;
         }
         if special {
             while let Some(&(i, kind)) = self.special.last()

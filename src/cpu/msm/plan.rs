@@ -17,7 +17,8 @@
 
 use super::digits::{Digit, Sizes};
 
-/// Costs in units of a batched affine addition, measured on G1.
+/// Costs in units of a batched affine addition on G1, as orders of magnitude: choices that they hardly tell apart
+/// take about the same time.
 mod unit {
     /// Reading, counting and sorting a digit.
     pub const READ: f64 = 0.06;
@@ -83,7 +84,7 @@ impl Plan {
         };
         // Narrower digits than log2(n) - 6 or wider than log2(n) + 2 are never best.
         let log = length.ilog2();
-        let widths = log.saturating_sub(6).clamp(1, 10)..=(log + 2).clamp(4, MAX_WIDTH);
+        let widths = log.saturating_sub(6).clamp(1, 10).min(bits)..=(log + 2).clamp(4, MAX_WIDTH).min(bits);
         for width in widths {
             let (digits, sets) = Self::bucket_digits(bits, width, stock);
             for ranges in [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64] {

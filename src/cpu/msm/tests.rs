@@ -5,7 +5,7 @@ use super::*;
 use crate::curve::{G1, G2};
 use crate::element::{Fr, Scalar};
 use crate::error::Error;
-use ark_ec::AffineRepr;
+use ark_ec::{AffineRepr, ScalarMul};
 use ark_ff::{BigInt, Field, PrimeField, UniformRand};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -105,7 +105,7 @@ fn long_sum() {
     // Multiples of one point: the expected value is a single product.
     let generator = Projective::<G1>::rand(&mut rng);
     let factors = fields(len, &mut rng);
-    let bases = Projective::normalize_batch(&factors.iter().map(|f| generator * f).collect::<Vec<_>>());
+    let bases = generator.batch_mul(&factors);
     let scalars = fields(len, &mut rng);
     let narrow = random(len, &mut rng, |word| word as i16);
     let product = |scalars: &[Fr]| {
@@ -195,7 +195,7 @@ fn edge_scalars() {
             single[96] = scalar;
             check(&cpu, &bases, 0, &single);
         }
-        check(&cpu, &bases, 0, &vec![0u8; 97]);
+        check(&cpu, &bases, 0, &[0u8; 97]);
     }
 }
 
@@ -216,14 +216,19 @@ fn hostile_bases<C: CpuCurve<ScalarField = Fr>>(len: usize) {
             })
             .collect(),
     ];
+    let units: [Vec<Fr>; 3] = [vec![Fr::ONE; len], vec![-Fr::from(3u64); len], fields(len, &mut rng)];
+    let bytes: [Vec<i8>; 2] =
+        [random(len, &mut rng, |word| (word % 3) as i8 - 1), random(len, &mut rng, |word| word as i8)];
     for bases in &families {
+        let want_units = units.each_ref().map(|scalars| expected(bases, scalars));
+        let want_bytes = bytes.each_ref().map(|scalars| expected(bases, scalars));
         for budget in [0, 3 * len * size_of::<Point<C::Field>>(), 200 * len * size_of::<Point<C::Field>>()] {
             for cpu in [cpu(1), cpu(2)] {
-                check(&cpu, bases, budget, &vec![Fr::ONE; len]);
-                check(&cpu, bases, budget, &vec![-Fr::from(3u64); len]);
-                check(&cpu, bases, budget, &fields(len, &mut rng));
-                check(&cpu, bases, budget, &random(len, &mut rng, |word| (word % 3) as i8 - 1));
-                check(&cpu, bases, budget, &random(len, &mut rng, |word| word as i8));
+                assert_eq!(run(&cpu, bases, budget, &units.each_ref().map(Vec::as_slice)), want_units);
+                assert_eq!(run(&cpu, bases, budget, &bytes.each_ref().map(Vec::as_slice)), want_bytes);
+                for (scalars, want) in units.iter().zip(want_units) {
+                    assert_eq!(run(&cpu, bases, budget, &[scalars]), [want]);
+                }
             }
         }
     }
@@ -252,19 +257,26 @@ fn batches_of_uneven_items_on_every_budget() {
         .collect();
     let wide: Vec<Vec<Fr>> = lengths.iter().map(|&len| fields(len, &mut rng)).collect();
     let point = n * size_of::<Point<<G1 as CpuCurve>::Field>>();
+    fn wanted<S: Scalar>(bases: &[Affine<G1>], items: &[Vec<S>]) -> Vec<Affine<G1>> {
+        items.iter().map(|item| expected(bases, item)).collect()
+    }
+    let want = (wanted(&bases, &narrow), wanted(&bases, &sparse), wanted(&bases, &wide));
+    fn batch<S: Scalar>(cpu: &Cpu, bases: &Bases<G1>, items: &[Vec<S>], want: &[Affine<G1>]) {
+        let views: Vec<&[S]> = items.iter().map(Vec::as_slice).collect();
+        let mut out = vec![Affine::generator(); items.len()];
+        cpu.msm(bases, &views, &mut &mut out[..]).unwrap();
+        assert_eq!(out, want);
+    }
     for points_each in [0, 1, 2, 3, 5, 15, 31, 127, 128, 130, 159, 300, 128 * 5 + 31] {
         for threads in [1, 3] {
             let cpu = cpu(threads);
-            fn batch<S: Scalar>(cpu: &Cpu, bases: &[Affine<G1>], budget: usize, items: &[Vec<S>]) {
-                let views: Vec<&[S]> = items.iter().map(Vec::as_slice).collect();
-                let want: Vec<_> = items.iter().map(|item| expected(bases, item)).collect();
-                assert_eq!(run(cpu, bases, budget, &views), want, "budget {budget}");
-            }
             // One byte less than a whole multiple must not be exceeded either.
             for budget in [points_each * point, (points_each * point).saturating_sub(1)] {
-                batch(&cpu, &bases, budget, &narrow);
-                batch(&cpu, &bases, budget, &sparse);
-                batch(&cpu, &bases, budget, &wide);
+                let bases = Msm::<G1>::bases(&cpu, &bases, budget).unwrap();
+                assert!(bases.spent() <= budget);
+                batch(&cpu, &bases, &narrow, &want.0);
+                batch(&cpu, &bases, &sparse, &want.1);
+                batch(&cpu, &bases, &wide, &want.2);
             }
         }
     }
