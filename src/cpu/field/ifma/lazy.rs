@@ -160,8 +160,8 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn select(self, mask: u8, other: Self) -> Self {
         let mut limbs = self.limbs;
-        for i in 0..LIMBS {
-            limbs[i] = _mm512_mask_mov_epi64(limbs[i], mask, other.limbs[i]);
+        for (limb, other) in limbs.iter_mut().zip(other.limbs) {
+            *limb = _mm512_mask_mov_epi64(*limb, mask, other);
         }
         Self { limbs, field: PhantomData }
     }

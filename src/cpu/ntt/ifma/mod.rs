@@ -99,7 +99,7 @@ impl<F: Modulus + FftField> Domain<F> {
                 // SAFETY: an `Ifma` proves the features.
                 unsafe { self.short(transform, &scale, group, buffer) }
             };
-            if groups.len() * 8 << self.log_n < PARALLEL {
+            if (groups.len() * 8) << self.log_n < PARALLEL {
                 groups.iter_mut().fold(Vec::new(), |mut buffer, item| {
                     group(&mut buffer, item);
                     buffer
@@ -303,12 +303,12 @@ impl Place {
         match *self {
             Place::Columns { origin, stride } => prefetch::<HINT, 4>(origin.wrapping_add(4 * index * stride)),
             // A line holds two elements of a row.
-            Place::Rows(rows) if index % 2 == 0 => {
+            Place::Rows(rows) if index.is_multiple_of(2) => {
                 for row in rows {
                     prefetch::<HINT, 1>(row.wrapping_add(4 * index));
                 }
             }
-            Place::Tiles { origin, stride } if index % 8 == 0 => {
+            Place::Tiles { origin, stride } if index.is_multiple_of(8) => {
                 prefetch::<HINT, 32>(origin.wrapping_add(4 * (index / 8 * stride)));
             }
             _ => {}
