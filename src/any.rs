@@ -37,14 +37,15 @@ pub enum Any {
 type Make = fn() -> Result<Any>;
 
 /// Every name that [`Any::from_name`] takes, and what it makes.
-const CHOICES: [(&str, Make); 3] = [
+const CHOICES: [(&str, Make); 4] = [
     ("cpu", || Ok(Any::Cpu(Cpu::new()))),
+    ("cpu-ifma", || Cpu::with_tier(Tier::Ifma).map(Any::Cpu)),
     ("cpu-portable", || Cpu::with_tier(Tier::Portable).map(Any::Cpu)),
     ("reference", || Ok(Any::Reference(Reference))),
 ];
 
 impl Any {
-    /// The backend of this name: `cpu` (its fastest tier), `cpu-portable`, or `reference`.
+    /// The backend of this name: `cpu` (its fastest tier), `cpu-ifma`, `cpu-portable`, or `reference`.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if there is no such backend, with the names that there are, or if it cannot run here.

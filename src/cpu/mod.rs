@@ -19,16 +19,22 @@ use crate::host::Host;
 pub enum Tier {
     /// 64-bit integer arithmetic, on any processor.
     Portable,
+    /// AVX-512 IFMA: eight field elements at a time in radix `2^52`. Needs AVX-512 F, IFMA and VBMI2.
+    Ifma,
 }
 
 impl Tier {
     /// Every tier, the fastest first.
-    pub const ALL: &[Self] = &[Self::Portable];
+    pub const ALL: &[Self] = &[Self::Ifma, Self::Portable];
 
     /// Whether this processor can run the tier.
     pub fn is_available(self) -> bool {
         match self {
             Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Ifma => field::ifma::Ifma::new().is_some(),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Ifma => false,
         }
     }
 
@@ -41,6 +47,7 @@ impl Tier {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
+            Self::Ifma => "ifma",
         }
     }
 }

@@ -3,6 +3,8 @@
 //! [`portable`] is 64-bit integer arithmetic and runs everywhere. It works on ark's own representation, so slices of
 //! ark's field elements are its input and output without a conversion.
 
+#[cfg(target_arch = "x86_64")]
+pub mod ifma;
 mod inverse;
 pub mod portable;
 pub mod prepared;

@@ -92,7 +92,7 @@ mod tests {
             let product = |k: usize| i64::from(a[r * inner + k]) * i64::from(b[k * cols + c]);
             assert_eq!(
                 i64::from(out),
-                (0..inner).map(product).sum(),
+                (0..inner).map(product).sum::<i64>(),
                 "{isa:?} {rows} x {inner} x {cols}, entry {index}"
             );
         }

@@ -19,7 +19,7 @@ use super::point::Point;
 
 /// Where a point is: an index, the memory it is in, and whether it is to be negated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry(u32);
+pub struct Entry(u32);
 
 impl Entry {
     const NEGATED: u32 = 1 << 31;
@@ -42,21 +42,21 @@ impl Entry {
     }
 
     #[inline(always)]
-    fn negated(self) -> bool {
+    pub fn negated(self) -> bool {
         self.0 & Self::NEGATED != 0
     }
 }
 
 /// What entries refer to.
 #[derive(Clone, Copy)]
-pub(super) struct Operands<'a, F> {
+pub struct Operands<'a, F> {
     pub table: &'a [Point<F>],
     pub sums: &'a [Point<F>],
 }
 
 impl<F: LazyField> Operands<'_, F> {
     #[inline(always)]
-    fn raw(&self, entry: Entry) -> &Point<F> {
+    pub fn raw(&self, entry: Entry) -> &Point<F> {
         let index = (entry.0 & (Entry::SUM - 1)) as usize;
         if entry.0 & Entry::SUM != 0 { &self.sums[index] } else { &self.table[index] }
     }
@@ -70,7 +70,7 @@ impl<F: LazyField> Operands<'_, F> {
 }
 
 /// Adds pairs of points, any points.
-pub(super) trait Adder: Default + Send {
+pub trait Adder: Default + Send {
     type Field: LazyField;
 
     /// `out[i] = pairs[i][0] + pairs[i][1]`.
@@ -95,7 +95,7 @@ const _: () = assert!(BLOCK.is_multiple_of(2), "a block begins in the first chai
 const AHEAD: usize = 6;
 
 /// The adder in portable arithmetic.
-pub(super) struct PortableAdder<F> {
+pub struct PortableAdder<F> {
     denominators: Vec<F>,
     /// `prefixes[i]`: the product of the denominators before `i` in its chain.
     prefixes: Vec<F>,
@@ -104,7 +104,7 @@ pub(super) struct PortableAdder<F> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Special {
+pub(super) enum Special {
     /// `P = Q`
     Double,
     /// `P = -Q`
@@ -258,7 +258,7 @@ impl<F: LazyField> PortableAdder<F> {
 /// The denominator of a pair that may not be one of different finite points with different `x`; notes what it is.
 #[cold]
 #[inline(never)]
-fn classify<F: LazyField>(
+pub(super) fn classify<F: LazyField>(
     special: &mut Vec<(usize, Special)>,
     operands: Operands<'_, F>,
     i: usize,
@@ -293,7 +293,7 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
 
     /// All pairs of a few points and their negatives: every case of the addition, in every chain and in the tail.
-    fn all_pairs<C: CpuCurve>() {
+    fn all_pairs<C: CpuCurve, A: Adder<Field = C::Field>>() {
         let mut rng = ChaCha20Rng::seed_from_u64(4);
         let mut points: Vec<Affine<C>> =
             (0..8).map(|_| Projective::<C>::rand(&mut rng).into_affine()).collect();
@@ -305,9 +305,9 @@ mod tests {
         let both = || entries.iter().flat_map(|&a| entries.iter().map(move |&b| (a, b)));
         let pairs: Vec<_> = both().map(|(a, b)| [a.0, b.0]).collect();
         let expected: Vec<Affine<C>> = both().map(|(a, b)| (a.1 + b.1).into_affine()).collect();
-        for count in [0, 1, 2, 3, pairs.len() - 1, pairs.len()] {
+        for count in [0, 1, 2, 3, 31, 32, 33, 63, 65, pairs.len() - 1, pairs.len()] {
             let mut out = vec![C::lift_point(&Affine::generator()); count];
-            PortableAdder::default().add(Operands { table: &table, sums: &[] }, &pairs[..count], &mut out);
+            A::default().add(Operands { table: &table, sums: &[] }, &pairs[..count], &mut out);
             let got: Vec<_> = out.iter().map(C::canonical_point).collect();
             assert_eq!(got, expected[..count]);
         }
@@ -315,11 +315,21 @@ mod tests {
 
     #[test]
     fn all_pairs_g1() {
-        all_pairs::<G1>();
+        all_pairs::<G1, PortableAdder<_>>();
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn all_pairs_ifma() {
+        if crate::cpu::field::ifma::Ifma::new().is_none() {
+            eprintln!("SKIPPED: this processor has no AVX-512 IFMA");
+            return;
+        }
+        all_pairs::<G1, <G1 as CpuCurve>::IfmaAdder>();
     }
 
     #[test]
     fn all_pairs_g2() {
-        all_pairs::<G2>();
+        all_pairs::<G2, PortableAdder<_>>();
     }
 }

@@ -17,6 +17,8 @@
 mod add;
 mod bases;
 mod digits;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod plan;
 mod point;
 mod reduce;
@@ -30,7 +32,7 @@ use ark_ff::Zero;
 use rayon::prelude::*;
 
 use crate::backend::Len;
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, Tier};
 use crate::element::Scalar;
 use crate::error::Result;
 use crate::msm::{Msm, check_bases, check_batch};
@@ -65,7 +67,11 @@ impl<C: CpuCurve> Msm<C> for Cpu {
         out: &mut &mut [Affine<C>],
     ) -> Result<()> {
         check_batch(bases.len(), batch.iter().map(|item| item.len()), out.len())?;
-        self.install(|| sum::<C, S>(bases, batch, out));
+        self.install(|| match self.tier() {
+            #[cfg(target_arch = "x86_64")]
+            Tier::Ifma => sum::<C, S, C::IfmaAdder>(bases, batch, out),
+            _ => sum::<C, S, PortableAdder<C::Field>>(bases, batch, out),
+        });
         Ok(())
     }
 }
@@ -89,7 +95,12 @@ struct Item<'a, F, S> {
 }
 
 /// `out[k] = sum_i batch[k][i] bases[i]`, lengths having been checked.
-fn sum<C: CpuCurve, S: Scalar<C::ScalarField>>(bases: &Bases<C>, batch: &[&[S]], out: &mut [Affine<C>]) {
+fn sum<C, S, A>(bases: &Bases<C>, batch: &[&[S]], out: &mut [Affine<C>])
+where
+    C: CpuCurve,
+    S: Scalar<C::ScalarField>,
+    A: Adder<Field = C::Field>,
+{
     let threads = rayon::current_num_threads();
     let total: usize = batch.iter().map(|item| item.len()).sum();
     let items: Vec<Option<Item<C::ScalarField, S>>> = batch
@@ -135,9 +146,7 @@ fn sum<C: CpuCurve, S: Scalar<C::ScalarField>>(bases: &Bases<C>, batch: &[&[S]],
     let terms: Vec<Vec<Term<C::Field>>> = tasks
         .into_par_iter()
         .with_max_len(1)
-        .map_init(Worker::<C, PortableAdder<C::Field>>::default, |worker, task| {
-            worker.evaluate(bases, &items, &slots, task)
-        })
+        .map_init(Worker::<C, A>::default, |worker, task| worker.evaluate(bases, &items, &slots, task))
         .collect();
     let mut terms: Vec<Term<C::Field>> = terms.into_iter().flatten().collect();
     terms.sort_by_key(|term| (term.label, std::cmp::Reverse(term.shift)));

@@ -11,6 +11,8 @@
 //! own `h` (one multiplication more for an element, the twiddle multiplication of the four-step method).
 
 mod butterflies;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod kernels;
 mod permute;
 mod shared;
@@ -24,6 +26,8 @@ use rayon::prelude::*;
 
 use crate::cpu::Cpu;
 use crate::cpu::field::prepared::{Field, Prepared};
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::{Tier, field::ifma::Ifma};
 use crate::element::Fr;
 use crate::error::Result;
 use crate::ntt::{Direction, Ntt, Order, Transform, check_domain, check_transform};
@@ -64,17 +68,49 @@ impl<C: MontConfig<4>> Domain<C> {
     }
 }
 
+/// A [`Domain`] in the arithmetic of the tier that made it.
+pub enum CpuDomain {
+    /// Portable, and lengths that no other tier takes.
+    Portable(Domain<FrConfig>),
+    /// On eight lanes.
+    #[cfg(target_arch = "x86_64")]
+    Ifma(Ifma, ifma::Domain<Fr>),
+}
+
+impl CpuDomain {
+    fn len(&self) -> usize {
+        match self {
+            Self::Portable(domain) => domain.len(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Ifma(_, domain) => domain.len(),
+        }
+    }
+}
+
 impl Ntt<Fr> for Cpu {
-    type Domain = Domain<FrConfig>;
+    type Domain = CpuDomain;
 
     fn domain(&self, log_n: u32) -> Result<Self::Domain> {
         check_domain::<Fr>(log_n)?;
-        Ok(self.install(|| Domain::new(log_n)))
+        self.install(|| {
+            #[cfg(target_arch = "x86_64")]
+            if self.tier() == Tier::Ifma
+                && let Some(ifma) = Ifma::new()
+                && let Some(domain) = ifma::Domain::new(log_n)
+            {
+                return Ok(CpuDomain::Ifma(ifma, domain));
+            }
+            Ok(CpuDomain::Portable(Domain::new(log_n)))
+        })
     }
 
     fn ntt(&self, domain: &Self::Domain, transform: Transform, batch: &mut [&mut [Fr]]) -> Result<()> {
         check_transform(domain.len(), &transform, batch.iter().map(|item| item.len()))?;
-        self.install(|| transform_batch(domain, &transform, batch));
+        self.install(|| match domain {
+            CpuDomain::Portable(domain) => transform_batch(domain, &transform, batch),
+            #[cfg(target_arch = "x86_64")]
+            CpuDomain::Ifma(ifma, domain) => domain.transform(*ifma, &transform, batch),
+        });
         Ok(())
     }
 }

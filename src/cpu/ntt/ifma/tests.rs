@@ -1,0 +1,133 @@
+//! Against ark-poly.
+
+use ark_ff::{UniformRand, Zero};
+use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::*;
+use crate::element::Fr;
+
+/// The four transforms in both orders, of `items`, against ark.
+fn agrees(log_n: u32, items: Vec<Vec<Fr>>, g: Fr) {
+    let Some(ifma) = Ifma::new() else {
+        eprintln!("SKIPPED: this processor has no AVX-512 IFMA");
+        return;
+    };
+    let domain = Domain::<Fr>::new(log_n).expect("a supported length");
+    let ark = Radix2EvaluationDomain::<Fr>::new(1 << log_n).unwrap();
+    for coset in [None, Some(g)] {
+        let ark = coset.map_or(ark, |g| ark.get_coset(g).unwrap());
+        let evaluations: Vec<_> = items.iter().map(|item| ark.fft(item)).collect();
+        for order in [Order::Natural, Order::BitReversed] {
+            let ordered: Vec<_> = evaluations.iter().map(|values| arranged(values, order, log_n)).collect();
+            for (direction, from, to) in
+                [(Direction::Forward, &items, &ordered), (Direction::Inverse, &ordered, &items)]
+            {
+                let mut got = from.clone();
+                let mut views: Vec<_> = got.iter_mut().map(Vec::as_mut_slice).collect();
+                domain.transform(ifma, &Transform { direction, order, coset }, &mut views);
+                assert!(got == *to, "2^{log_n} x {}, {direction:?} {order:?} {coset:?}", items.len());
+            }
+        }
+    }
+}
+
+fn arranged(values: &[Fr], order: Order, log_n: u32) -> Vec<Fr> {
+    match order {
+        Order::Natural => values.to_vec(),
+        Order::BitReversed => (0..values.len()).map(|i| values[reverse(i, log_n)]).collect(),
+    }
+}
+
+#[test]
+fn random_values() {
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    for log_n in 3..=16 {
+        for count in if log_n <= 9 { vec![1, 3, 8, 19] } else { vec![1] } {
+            let items = (0..count).map(|_| (0..1 << log_n).map(|_| Fr::rand(&mut rng)).collect()).collect();
+            agrees(log_n, items, Fr::rand(&mut rng));
+        }
+    }
+}
+
+#[test]
+fn edge_values() {
+    for log_n in [3, 5, 6, 7, 11, 12] {
+        let constant = |value: Fr| vec![value; 1 << log_n];
+        let mut alternating = constant(-Fr::ONE);
+        alternating.iter_mut().step_by(2).for_each(|x| *x = Fr::ONE);
+        let mut delta = constant(Fr::zero());
+        delta[(1 << log_n) - 1] = Fr::ONE;
+        for item in [constant(Fr::zero()), constant(Fr::ONE), constant(-Fr::ONE), alternating, delta] {
+            for g in [Fr::ONE, -Fr::ONE, Fr::from(5u64)] {
+                agrees(log_n, vec![item.clone()], g);
+            }
+        }
+    }
+}
+
+#[test]
+fn long_transform() {
+    let mut rng = ChaCha20Rng::seed_from_u64(8);
+    agrees(18, vec![(0..1 << 18).map(|_| Fr::rand(&mut rng)).collect()], Fr::from(7u64));
+}
+
+/// The ranges hold up to the longest transform, which the tests above do not reach.
+#[test]
+fn ranges_fit() {
+    for levels in 3..=MAX_LEVELS {
+        assert!(Range::new(levels, 2, 0).bound(levels) <= TWISTED);
+        assert!(Range::new(levels, 3, 1).bound(levels) <= MAX_BOUND);
+    }
+}
+
+#[test]
+fn unsupported_lengths() {
+    assert!(Domain::<Fr>::new(2).is_none());
+    assert!(Domain::<Fr>::new(LOG_LENGTHS.end() + 1).is_none());
+}
+
+/// Not a test: time against ark-poly in the same run. `cargo test --release --lib ntt::ifma -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn speed() {
+    let Some(ifma) = Ifma::new() else { return };
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    let logs: Vec<u32> =
+        std::env::var("LOGS").map_or(vec![16, 20], |s| s.split(',').map(|l| l.parse().unwrap()).collect());
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    pool.install(|| {
+        for log_n in logs {
+            let domain = Domain::<Fr>::new(log_n).unwrap();
+            let ark = Radix2EvaluationDomain::<Fr>::new(1 << log_n).unwrap();
+            let mut x: Vec<Fr> = (0..1 << log_n).map(|_| Fr::rand(&mut rng)).collect();
+            let mut best = [f64::MAX; 2];
+            let repetitions = if log_n > 18 { 5 } else { 1 << (23 - log_n.max(12)) >> 2 };
+            for _ in 0..repetitions {
+                let t = cpu_time();
+                domain.transform(ifma, &Transform::new(Direction::Forward), &mut [&mut x]);
+                best[0] = best[0].min(cpu_time() - t);
+                if best[1] == f64::MAX {
+                    let t = cpu_time();
+                    ark.fft_in_place(&mut x);
+                    best[1] = best[1].min(cpu_time() - t);
+                }
+            }
+            println!("2^{log_n}: {:.3} ms, ark {:.3} ms, ratio {:.1}", best[0], best[1], best[1] / best[0]);
+        }
+    });
+}
+
+/// Milliseconds that this thread has computed.
+fn cpu_time() -> f64 {
+    #[repr(C)]
+    struct Time(i64, i64);
+    unsafe extern "C" {
+        fn clock_gettime(clock: i32, time: *mut Time) -> i32;
+    }
+    let mut time = Time(0, 0);
+    // SAFETY: CLOCK_THREAD_CPUTIME_ID into two words, as POSIX has them on 64-bit Linux.
+    unsafe { clock_gettime(3, &mut time) };
+    time.0 as f64 * 1e3 + time.1 as f64 / 1e6
+}
