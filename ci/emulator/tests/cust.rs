@@ -45,6 +45,8 @@ fn a_cust_program_runs_unchanged() {
         let mut command = Command::new(target.join("debug/cust-program"));
         command.args([&ptx, &fatbin]).env("LD_LIBRARY_PATH", folder.join("lib64"));
         command.env("CUDA_EMULATOR_MEMORY", "64M").envs(environment.iter().copied());
+        // The program looks at what has not run yet; a busy machine must not give the work time to run by itself.
+        command.env("CUDA_EMULATOR_DELAY_MS", "3000");
         let output = command.output().unwrap();
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code(), text(&output.stdout), text(&output.stderr))
