@@ -32,5 +32,6 @@ macro_rules! families {
 fn registered() -> Vec<(&'static str, Case)> {
     families! {
         memory: round_trips views refusals foreign_bytes;
+        msm: edges widths batches budgets collisions refusals;
     }
 }
