@@ -69,5 +69,6 @@ macro_rules! families {
 fn by_family() -> Vec<Case<Cuda>> {
     families! {
         memory: round_trips views refusals foreign_bytes;
+        msm: edges widths batches budgets collisions refusals;
     }
 }

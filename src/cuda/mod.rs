@@ -5,6 +5,7 @@ pub(crate) mod cases;
 mod device;
 mod launch;
 mod memory;
+mod msm;
 mod queue;
 mod raw;
 mod staging;
@@ -19,6 +20,7 @@ use device::{Device, Properties};
 use queue::Queue;
 
 pub use memory::{Buffer, View, ViewMut};
+pub use msm::Bases;
 // What the operations' files are written with.
 #[allow(unused_imports)]
 pub(in crate::cuda) use launch::{Argument, ByValue, Grid, Kernel, Module};
