@@ -32,5 +32,9 @@ macro_rules! families {
 fn registered() -> Vec<(&'static str, Case)> {
     families! {
         memory: round_trips views refusals foreign_bytes;
+        ntt: edges batches inverses refusals;
+        ntt_long: evaluations;
+        vector: edges widths refusals;
+        vector_long: long_vectors;
     }
 }

@@ -3,9 +3,12 @@
 mod device;
 mod launch;
 mod memory;
+mod ntt;
 mod queue;
 mod raw;
+mod scalar;
 mod staging;
+mod vector;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -17,6 +20,7 @@ use device::{Device, Properties};
 use queue::Queue;
 
 pub use memory::{Buffer, View, ViewMut};
+pub use ntt::CudaDomain;
 // What the operations' files are written with.
 #[allow(unused_imports)]
 pub(in crate::cuda) use launch::{Argument, ByValue, Grid, Kernel, Module};
