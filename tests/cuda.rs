@@ -70,5 +70,9 @@ fn by_family() -> Vec<Case<Cuda>> {
     families! {
         memory: round_trips views refusals foreign_bytes;
         msm: edges widths batches budgets collisions refusals;
+        ntt: edges batches inverses refusals;
+        ntt_long: evaluations;
+        vector: edges widths refusals;
+        vector_long: long_vectors;
     }
 }

@@ -6,9 +6,12 @@ mod device;
 mod launch;
 mod memory;
 mod msm;
+mod ntt;
 mod queue;
 mod raw;
+mod scalar;
 mod staging;
+mod vector;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -21,6 +24,7 @@ use queue::Queue;
 
 pub use memory::{Buffer, View, ViewMut};
 pub use msm::Bases;
+pub use ntt::CudaDomain;
 // What the operations' files are written with.
 #[allow(unused_imports)]
 pub(in crate::cuda) use launch::{Argument, ByValue, Grid, Kernel, Module};
