@@ -32,5 +32,9 @@ macro_rules! families {
 fn registered() -> Vec<(&'static str, Case)> {
     families! {
         memory: round_trips views refusals foreign_bytes;
+        sumcheck: rounds tables_beyond_the_form identities equality evaluations refusals;
+        sumcheck_long: many_variables;
+        matrix: shapes extremes products refusals;
+        matrix_long: deep_sums;
     }
 }

@@ -2,10 +2,12 @@
 
 mod device;
 mod launch;
+mod matrix;
 mod memory;
 mod queue;
 mod raw;
 mod staging;
+mod sumcheck;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
