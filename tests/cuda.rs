@@ -74,5 +74,9 @@ fn by_family() -> Vec<Case<Cuda>> {
         ntt_long: evaluations;
         vector: edges widths refusals;
         vector_long: long_vectors;
+        sumcheck: rounds tables_beyond_the_form identities equality evaluations refusals;
+        sumcheck_long: many_variables;
+        matrix: shapes extremes products refusals;
+        matrix_long: deep_sums;
     }
 }

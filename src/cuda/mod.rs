@@ -4,6 +4,7 @@
 pub(crate) mod cases;
 mod device;
 mod launch;
+mod matrix;
 mod memory;
 mod msm;
 mod ntt;
@@ -12,6 +13,7 @@ mod raw;
 mod scalar;
 mod staging;
 mod vector;
+mod sumcheck;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
