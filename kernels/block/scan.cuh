@@ -15,7 +15,7 @@
 
 #include <cstdint>
 
-#include "../thread/field.cuh"
+#include "thread/field.cuh"
 
 namespace zkmill {
 

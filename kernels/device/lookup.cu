@@ -7,15 +7,16 @@
 #include <cub/block/block_reduce.cuh>
 #include <cuda/functional>
 
-#include "../block/inverse.cuh"
-#include "../block/scan.cuh"
-#include "../thread/field.cuh"
+#include "block/inverse.cuh"
+#include "block/scan.cuh"
+#include "thread/field.cuh"
 
 namespace zkmill {
 namespace lookup {
 
-// Threads of a block of the kernels that look up.
+// Threads of a block of the kernels that look up or treat elements one by one, and of those that invert.
 constexpr int THREADS = 256;
+constexpr int LOGUP_THREADS = 128;
 
 // ---------------------------------------------------------------------------------------------------------------------
 // The index of a table: entries that hold `~row` for the first of equal rows and 0 for none, so that cleared memory is
@@ -49,11 +50,9 @@ __device__ __forceinline__ Key256 load_key(const Key256* keys, uint64_t i) {
 }
 
 __device__ __forceinline__ uint32_t peek(const uint32_t* p) { return *reinterpret_cast<const volatile uint32_t*>(p); }
-__device__ __forceinline__ uint64_t peek(const uint64_t* p) { return *reinterpret_cast<const volatile uint64_t*>(p); }
 
 // atomicMax that leaves memory alone where it holds as much already: one location may be everybody's.
-template <class T>
-__device__ __forceinline__ void raise(T* p, T value) {
+__device__ __forceinline__ void raise(uint32_t* p, uint32_t value) {
     if (peek(p) < value) atomicMax(p, value);
 }
 
@@ -302,10 +301,35 @@ HASHED(256, Key256)
 
 // out[i] = numerator[i] / (alpha - column[i]), 0 at a pole; no numerator (null) means ones.
 //
-// A block takes `items` elements a thread, INVERSE_THREADS apart; thread and block share one inversion (Montgomery's
-// trick). Between the two passes `out` holds the thread's products so far, lazy.
-extern "C" __global__ void __launch_bounds__(128)
+// A block takes `items` elements a thread, LOGUP_THREADS apart, and inverts their product once (see block/inverse.cuh). Until
+// then out[i] is the product of the thread's elements before i, lazy.
+extern "C" __global__ void __launch_bounds__(LOGUP_THREADS)
     lookup_logup(Fr alpha, const Fr* column, const Fr* numerator, uint64_t n, uint32_t items, Fr* out) {
+    using Inverse = BlockInverse<Fr, LOGUP_THREADS>;
+    __shared__ typename Inverse::Storage shared;
+    const uint64_t start = uint64_t(blockIdx.x) * LOGUP_THREADS * items, first = start + threadIdx.x;
+    const uint64_t end = min(start + uint64_t(LOGUP_THREADS) * items, n);
+    Fr product = Fr::one();
+#pragma unroll 1
+    for (uint64_t i = first; i < end; i += LOGUP_THREADS) {
+        const Fr denominator = alpha - Fr::load(column + i);
+        product.store_lazy(out + i);
+        if (!denominator.is_zero()) product = product * denominator;
+    }
+    Fr inverse = Inverse(shared).invert_nonzero(product);
+    if (first >= end) return;
+#pragma unroll 1
+    for (uint64_t i = first + (end - 1 - first) / LOGUP_THREADS * LOGUP_THREADS;; i -= LOGUP_THREADS) {
+        const Fr denominator = alpha - Fr::load(column + i);
+        Fr quotient = Fr::zero();
+        if (!denominator.is_zero()) {
+            quotient = inverse * Fr::load(out + i);
+            if (numerator != nullptr) quotient = quotient * Fr::load(numerator + i);
+            inverse = inverse * denominator;
+        }
+        quotient.store(out + i);
+        if (i == first) break;
+    }
 }
 
 // (out_p, out_q)[i] = (p[i] q[i + n] + p[i + n] q[i], q[i] q[i + n]), one thread a pair; no numerator (null) means ones.
@@ -330,7 +354,11 @@ __device__ void prefix(Fr* values, uint64_t n, uint32_t items, uint32_t inclusiv
         scan::Tiles<Fr>{states, partial, gridDim.x}, n, items, [=](uint64_t i) { return Fr::load(values + i); },
         [=](uint64_t i, const Fr& before, const Fr& value) {
             Fr both = M::combine(before, value);
-            (inclusive ? both : before).store(values + i);
+            if (inclusive) {
+                both.store(values + i);
+            } else {
+                before.store(values + i);
+            }
             return both;
         });
 }
@@ -353,7 +381,7 @@ extern "C" __global__ void __launch_bounds__(lookup::THREADS)
 }
 
 // order = the row numbers 0..n in runs of SORTED, each sorted by key; a block sorts one run.
-extern "C" __global__ void __launch_bounds__(SORT_THREADS)
+extern "C" __global__ void __launch_bounds__(SORT_THREADS, 8)
     lookup_sort_runs(const Key256* keys, uint64_t n, uint32_t* order) {
     using Sort = cub::BlockMergeSort<uint32_t, SORT_THREADS, SORT_ITEMS>;
     __shared__ typename Sort::TempStorage shared;

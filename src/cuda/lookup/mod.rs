@@ -4,7 +4,7 @@
 mod permute;
 mod table;
 
-use super::{Buffer, Cuda, Grid, Kernel, Module, View, ViewMut};
+use super::{Argument, Buffer, ByValue, Cuda, Grid, Kernel, Module, Owned, View, ViewMut};
 use crate::backend::{Len, Memory};
 use crate::element::{Element, Fr, Key};
 use crate::error::{Result, check};
@@ -75,8 +75,7 @@ impl Lookup for Cuda {
         if n == 0 {
             return Ok(());
         }
-        let (grid, items) = self.shared_work(n, LOGUP_THREADS, MOST_INVERTED)?;
-        let numerator = numerator.map_or(0, |numerator| numerator.pointer());
+        let (grid, items) = self.shared_work(n, LOGUP_THREADS, MOST_INVERTED);
         self.launch(LOGUP, grid, &[&alpha, &column, &numerator, &n, &items, &*out])
     }
 
@@ -97,7 +96,6 @@ impl Lookup for Cuda {
         if n == 0 {
             return Ok(());
         }
-        let p = p.map_or(0, |p| p.pointer());
         self.launch(ADD_FRACTIONS, Grid::covering(n, THREADS), &[&p, &q, &n, &*out_p, &*out_q])
     }
 
@@ -138,10 +136,10 @@ impl Lookup for Cuda {
 impl Cuda {
     /// A grid whose threads take `items` of `n > 0` elements each: as many as leave a few blocks for each multiprocessor,
     /// and at most `most`.
-    fn shared_work(&self, n: usize, threads: u32, most: u64) -> Result<(Grid, u32)> {
+    fn shared_work(&self, n: usize, threads: u32, most: u64) -> (Grid, u32) {
         let fair = n as u64 / (u64::from(threads) * 4 * u64::from(self.properties().multiprocessors));
         let items = fair.clamp(1, most) as u32;
-        Ok((Grid::covering(n.div_ceil(items as usize), threads), items))
+        (Grid::covering(n.div_ceil(items as usize), threads), items)
     }
 
     fn prefix(&self, kernel: Kernel, scan: Scan, values: &mut ViewMut<'_, Fr>) -> Result<()> {
@@ -160,7 +158,7 @@ impl Cuda {
 
     /// The launch and the scratch memory of a scan of `n > 0` values.
     fn scan_work<T: Element>(&self, n: usize) -> Result<ScanWork<T>> {
-        let (grid, items) = self.shared_work(n, SCAN_THREADS, MOST_SCANNED)?;
+        let (grid, items) = self.shared_work(n, SCAN_THREADS, MOST_SCANNED);
         let tiles = grid.blocks as usize;
         let mut states = self.scratch("scan states", 1 + tiles)?;
         self.clear(&mut Self::view_mut(&mut states))?;

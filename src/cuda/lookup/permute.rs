@@ -1,9 +1,8 @@
 //! The permuted columns of a halo2 lookup.
 
 use super::table::Hashed;
-use super::{Kernel, THREADS, kernel};
+use super::{Cuda, Grid, Kernel, THREADS, View, ViewMut, kernel};
 use crate::backend::{Len, Memory};
-use crate::cuda::{Cuda, Grid, View, ViewMut};
 use crate::element::Fr;
 use crate::error::Result;
 

@@ -6,9 +6,10 @@ use std::marker::PhantomData;
 
 use ark_ff::BigInt;
 
-use super::{Kernel, THREADS, kernel};
+use super::{
+    Argument, Buffer, ByValue, Cuda, Grid, Kernel, Owned, THREADS, View, ViewMut, kernel,
+};
 use crate::backend::{Len, Memory};
-use crate::cuda::{Buffer, ByValue, Cuda, Grid, Owned, View, ViewMut};
 use crate::element::{Fq, Fr, Key};
 use crate::error::{Error, Result};
 
@@ -142,7 +143,7 @@ impl<T: Key> Direct<T> {
         let mut entries = cuda.scratch("direct table index", length as usize)?;
         cuda.clear(&mut Cuda::view_mut(&mut entries))?;
         if n > 0 {
-            let args: [&dyn super::Argument; 6] = [&rows, &n, &flip, &first, &length, &entries];
+            let args: [&dyn Argument; 6] = [&rows, &n, &flip, &first, &length, &entries];
             cuda.launch(kernel(index), Grid::covering(n, THREADS), &args)?;
         }
         Ok(Some(Self { flip, first, entries, count: kernel(count), keys: PhantomData }))
@@ -162,7 +163,7 @@ impl<T: Key> Direct<T> {
     fn count(&self, cuda: &Cuda, columns: &[View<'_, T>], counts: &mut ViewMut<'_, u32>) -> Result<()> {
         let length = self.entries.len();
         count(cuda, columns, counts, |grid, columns, counts, stranger| {
-            let args: [&dyn super::Argument; 7] =
+            let args: [&dyn Argument; 7] =
                 [&self.flip, &self.first, &length, &self.entries, columns, counts, stranger];
             cuda.launch(self.count, grid, &args)
         })
@@ -199,7 +200,7 @@ impl<T: Key> Hashed<T> {
         cuda.clear(&mut Cuda::view_mut(&mut entries))?;
         if n > 0 {
             let [low, high] = seeds.map(ByValue);
-            let args: [&dyn super::Argument; 6] = [&rows, &n, &low, &high, &shift, &entries];
+            let args: [&dyn Argument; 6] = [&rows, &n, &low, &high, &shift, &entries];
             cuda.launch(kernel(index), Grid::covering(n, THREADS), &args)?;
         }
         Ok(Self { seeds, shift, entries, count: kernel(count), keys: PhantomData })
@@ -215,7 +216,7 @@ impl<T: Key> Hashed<T> {
     ) -> Result<()> {
         let [low, high] = self.seeds.map(ByValue);
         count(cuda, columns, counts, |grid, columns, counts, stranger| {
-            let args: [&dyn super::Argument; 8] =
+            let args: [&dyn Argument; 8] =
                 [&rows, &low, &high, &self.shift, &self.entries, columns, counts, stranger];
             cuda.launch(self.count, grid, &args)
         })
