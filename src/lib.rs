@@ -59,6 +59,8 @@ mod checked;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod curve;
 mod delegate;
 mod element;
@@ -77,6 +79,8 @@ pub use any::{Any, OneOf};
 pub use backend::{Backend, Halves, Len, Memory};
 pub use checked::{Checked, Pair};
 pub use cpu::{Cpu, Tier};
+#[cfg(feature = "cuda")]
+pub use cuda::Cuda;
 pub use curve::{Curve, G1, G1Affine, G2, G2Affine};
 pub use element::{Element, Fq, Fq2, Fr, Int, Key, Scalar, Signed};
 pub use error::{Error, Result};
