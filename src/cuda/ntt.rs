@@ -137,12 +137,7 @@ impl Ntt<Fr> for Cuda {
         self.domain_of(log_n, radices(log_n))
     }
 
-    fn ntt(
-        &self,
-        domain: &CudaDomain,
-        transform: Transform,
-        batch: &mut [ViewMut<'_, Fr>],
-    ) -> Result<()> {
+    fn ntt(&self, domain: &CudaDomain, transform: Transform, batch: &mut [ViewMut<'_, Fr>]) -> Result<()> {
         check_transform(1 << domain.log_n, &transform, batch.iter().map(|item| item.len()))?;
         self.own("ntt", domain)?;
         batch.iter().try_for_each(|item| self.own("ntt", item))?;
@@ -248,7 +243,7 @@ impl Cuda {
             log_scale: scale.log_low,
             last: 1,
             items: items.len() as u32,
-            ..self.pass(domain, transform)
+            ..self.ntt_pass(domain, transform)
         };
         let time = transform.order == Order::BitReversed && transform.direction == Direction::Inverse;
         let kernel = kernel(if time { "ntt_batch_dit" } else { "ntt_batch_dif" });
@@ -266,7 +261,7 @@ impl Cuda {
     }
 
     /// What is the same for all passes.
-    fn pass(&self, domain: &CudaDomain, transform: &Transform) -> Pass {
+    fn ntt_pass(&self, domain: &CudaDomain, transform: &Transform) -> Pass {
         let inverse = transform.direction == Direction::Inverse;
         Pass {
             eighths: domain.eighths[usize::from(inverse)],
@@ -323,7 +318,7 @@ impl Cuda {
                 },
                 log_scale: scale.log_low,
                 last: last.into(),
-                ..self.place(domain, natural, index, self.pass(domain, transform))
+                ..self.place(domain, natural, index, self.ntt_pass(domain, transform))
             };
             let source = if natural && last { scratch_at } else { items_at };
             let target = if natural && step + 2 == count { scratch_at } else { items_at };
