@@ -6,7 +6,7 @@
 use std::any::TypeId;
 
 use super::{Buffer, Cuda, Grid, Kernel, Module, View, ViewMut};
-use crate::backend::{Len, Memory};
+use crate::backend::Len;
 use crate::element::{Element, Fr, Int};
 use crate::error::{Error, Result};
 use crate::matrix::{Matrix, check_bind, check_gemm};
