@@ -72,6 +72,63 @@ enum Twiddles {
     Triple { low: Buffer<Fr>, high: Buffer<Fr>, high_over_n: Buffer<Fr> },
 }
 
+impl CudaDomain {
+    /// What is the same for all passes.
+    fn pass(&self, transform: &Transform) -> Pass {
+        let inverse = transform.direction == Direction::Inverse;
+        Pass {
+            eighths: self.eighths[usize::from(inverse)],
+            input: Place::default(),
+            output: Place::default(),
+            log_n: self.log_n,
+            log_roots: self.log_roots,
+            log_rows: 0,
+            log_columns: 0,
+            log_tiles: 0,
+            log_twiddles: 0,
+            twiddle_shift: 0,
+            log_scale: 0,
+            inverse: inverse.into(),
+            natural: (transform.order == Order::Natural).into(),
+            last: 0,
+            items: 0,
+            padding: 0,
+        }
+    }
+
+    /// The tiles of pass `index`: which elements are columns and rows.
+    fn place(&self, natural: bool, index: usize, pass: Pass) -> Pass {
+        let radices = &self.radices;
+        let log_rows = radices[index];
+        let before: u32 = radices[..index].iter().sum();
+        let after: u32 = radices[index + 1..].iter().sum();
+        let (input, output, columns) = if after > 0 {
+            let place = Place { outer: log_rows + after, column: 0, row: after };
+            (place, place, after)
+        } else if !natural {
+            // Runs of consecutive elements are the columns.
+            let place = Place { outer: 0, column: log_rows, row: 0 };
+            (place, place, before)
+        } else {
+            // The input is k1, k2, .. , c from the highest digit to the lowest, the output k, .. , k2, k1.
+            let first = radices[0];
+            let input = Place { outer: log_rows, column: self.log_n - first, row: 0 };
+            (input, Place { outer: first, column: 0, row: before }, first)
+        };
+        let log_tile = if log_rows > 8 { LOG_LARGE_TILE } else { LOG_TILE };
+        let log_columns = (log_tile - log_rows).min(columns);
+        Pass {
+            input,
+            output,
+            log_rows,
+            log_columns,
+            log_tiles: columns - log_columns,
+            twiddle_shift: before,
+            ..pass
+        }
+    }
+}
+
 impl Owned for CudaDomain {
     fn owner(&self) -> u64 {
         self.owner
@@ -137,12 +194,7 @@ impl Ntt<Fr> for Cuda {
         self.domain_of(log_n, radices(log_n))
     }
 
-    fn ntt(
-        &self,
-        domain: &CudaDomain,
-        transform: Transform,
-        batch: &mut [ViewMut<'_, Fr>],
-    ) -> Result<()> {
+    fn ntt(&self, domain: &CudaDomain, transform: Transform, batch: &mut [ViewMut<'_, Fr>]) -> Result<()> {
         check_transform(1 << domain.log_n, &transform, batch.iter().map(|item| item.len()))?;
         self.own("ntt", domain)?;
         batch.iter().try_for_each(|item| self.own("ntt", item))?;
@@ -150,10 +202,10 @@ impl Ntt<Fr> for Cuda {
         if batch.is_empty() || domain.log_n == 0 {
             return Ok(());
         }
-        let scale = self.scale(domain, &transform)?;
+        let scale = self.coefficient_scale(domain, &transform)?;
         let items: Vec<u64> = batch.iter().map(|item| item.pointer()).collect();
         if domain.radices.len() == 1 {
-            return self.run_single(domain, &transform, &scale, &items);
+            return self.transform_tiles(domain, &transform, &scale, &items);
         }
         let at_a_time = match transform.order {
             Order::Natural => (1 << LOG_SCRATCH) >> domain.log_n,
@@ -161,7 +213,7 @@ impl Ntt<Fr> for Cuda {
         };
         items
             .chunks(at_a_time.clamp(1, MAX_ROWS))
-            .try_for_each(|items| self.run_passes(domain, &transform, &scale, items))
+            .try_for_each(|items| self.transform_in_passes(domain, &transform, &scale, items))
     }
 }
 
@@ -175,15 +227,15 @@ impl Cuda {
         let twiddles = match radices[..] {
             [_] => Twiddles::Single,
             [_, _] => Twiddles::Double {
-                low: self.table(log_n, Fr::ONE, root(log_n))?,
-                low_over_n: self.table(log_n, over_n, root(log_n))?,
+                low: self.root_table(log_n, Fr::ONE, root(log_n))?,
+                low_over_n: self.root_table(log_n, over_n, root(log_n))?,
             },
             _ => {
                 let (low, high) = (radices[0], log_n - radices[0]);
                 Twiddles::Triple {
-                    low: self.table(low, Fr::ONE, root(log_n))?,
-                    high: self.table(high, Fr::ONE, root(high))?,
-                    high_over_n: self.table(high, over_n, root(high))?,
+                    low: self.root_table(low, Fr::ONE, root(log_n))?,
+                    high: self.root_table(high, Fr::ONE, root(high))?,
+                    high_over_n: self.root_table(high, over_n, root(high))?,
                 }
             }
         };
@@ -193,7 +245,7 @@ impl Cuda {
             owner: self.id(),
             log_n,
             eighths: [eighth, inverse].map(|w| [w, w * w, w * w * w]),
-            roots: self.table(log_roots, Fr::ONE, root(log_roots))?,
+            roots: self.root_table(log_roots, Fr::ONE, root(log_roots))?,
             log_roots,
             radices,
             twiddles,
@@ -201,7 +253,7 @@ impl Cuda {
     }
 
     /// `scale base^i` for `i` below `2^log`.
-    fn table(&self, log: u32, scale: Fr, base: Fr) -> Result<Buffer<Fr>> {
+    fn root_table(&self, log: u32, scale: Fr, base: Fr) -> Result<Buffer<Fr>> {
         let mut table = self.scratch("roots of unity", 1 << log)?;
         self.powers(scale, base, &mut Self::view_mut(&mut table))?;
         Ok(table)
@@ -209,7 +261,7 @@ impl Cuda {
 
     /// The factors of coefficients: `g^i` before a forward transform, `g^-i` after an inverse. The factor `1/n` is among them if
     /// there are no twiddle factors that have it.
-    fn scale(&self, domain: &CudaDomain, transform: &Transform) -> Result<Scale> {
+    fn coefficient_scale(&self, domain: &CudaDomain, transform: &Transform) -> Result<Scale> {
         let single = matches!(domain.twiddles, Twiddles::Single);
         let forward = transform.direction == Direction::Forward;
         let factor = if single && !forward { over(domain.log_n) } else { Fr::ONE };
@@ -219,17 +271,17 @@ impl Cuda {
         };
         let base = if forward { g } else { g.inverse().unwrap_or(Fr::ZERO) };
         if single {
-            let low = Some(self.table(domain.log_n, factor, base)?);
+            let low = Some(self.root_table(domain.log_n, factor, base)?);
             return Ok(Scale { low, high: None, log_low: domain.log_n });
         }
         let log_low = domain.log_n / 2;
-        let low = Some(self.table(log_low, factor, base)?);
-        let high = Some(self.table(domain.log_n - log_low, Fr::ONE, base.pow([1 << log_low]))?);
+        let low = Some(self.root_table(log_low, factor, base)?);
+        let high = Some(self.root_table(domain.log_n - log_low, Fr::ONE, base.pow([1 << log_low]))?);
         Ok(Scale { low, high, log_low })
     }
 
     /// Transforms that fit a tile, one or several in each.
-    fn run_single(
+    fn transform_tiles(
         &self,
         domain: &CudaDomain,
         transform: &Transform,
@@ -248,7 +300,7 @@ impl Cuda {
             log_scale: scale.log_low,
             last: 1,
             items: items.len() as u32,
-            ..self.pass(domain, transform)
+            ..domain.pass(transform)
         };
         let time = transform.order == Order::BitReversed && transform.direction == Direction::Inverse;
         let kernel = kernel(if time { "ntt_batch_dit" } else { "ntt_batch_dif" });
@@ -265,31 +317,8 @@ impl Cuda {
         )
     }
 
-    /// What is the same for all passes.
-    fn pass(&self, domain: &CudaDomain, transform: &Transform) -> Pass {
-        let inverse = transform.direction == Direction::Inverse;
-        Pass {
-            eighths: domain.eighths[usize::from(inverse)],
-            input: Place::default(),
-            output: Place::default(),
-            log_n: domain.log_n,
-            log_roots: domain.log_roots,
-            log_rows: 0,
-            log_columns: 0,
-            log_tiles: 0,
-            log_twiddles: 0,
-            twiddle_shift: 0,
-            log_scale: 0,
-            inverse: inverse.into(),
-            natural: (transform.order == Order::Natural).into(),
-            last: 0,
-            items: 0,
-            padding: 0,
-        }
-    }
-
     /// Longer transforms, pass by pass.
-    fn run_passes(
+    fn transform_in_passes(
         &self,
         domain: &CudaDomain,
         transform: &Transform,
@@ -323,7 +352,7 @@ impl Cuda {
                 },
                 log_scale: scale.log_low,
                 last: last.into(),
-                ..self.place(domain, natural, index, self.pass(domain, transform))
+                ..domain.place(natural, index, domain.pass(transform))
             };
             let source = if natural && last { scratch_at } else { items_at };
             let target = if natural && step + 2 == count { scratch_at } else { items_at };
@@ -354,38 +383,6 @@ impl Cuda {
             )?;
         }
         Ok(())
-    }
-
-    /// The tiles of pass `index`: which elements are columns and rows.
-    fn place(&self, domain: &CudaDomain, natural: bool, index: usize, pass: Pass) -> Pass {
-        let radices = &domain.radices;
-        let log_rows = radices[index];
-        let before: u32 = radices[..index].iter().sum();
-        let after: u32 = radices[index + 1..].iter().sum();
-        let (input, output, columns) = if after > 0 {
-            let place = Place { outer: log_rows + after, column: 0, row: after };
-            (place, place, after)
-        } else if !natural {
-            // Runs of consecutive elements are the columns.
-            let place = Place { outer: 0, column: log_rows, row: 0 };
-            (place, place, before)
-        } else {
-            // The input is k1, k2, .. , c from the highest digit to the lowest, the output k, .. , k2, k1.
-            let first = radices[0];
-            let input = Place { outer: log_rows, column: domain.log_n - first, row: 0 };
-            (input, Place { outer: first, column: 0, row: before }, first)
-        };
-        let log_tile = if log_rows > 8 { LOG_LARGE_TILE } else { LOG_TILE };
-        let log_columns = (log_tile - log_rows).min(columns);
-        Pass {
-            input,
-            output,
-            log_rows,
-            log_columns,
-            log_tiles: columns - log_columns,
-            twiddle_shift: before,
-            ..pass
-        }
     }
 }
 
