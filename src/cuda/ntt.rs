@@ -4,16 +4,17 @@
 //! two passes up to `2^18`; three up to `2^28`. Only natural order of more than one pass needs memory of its own:
 //! as much as the items, of as many at a time as have `2^22` elements together.
 //!
-//! A [`CudaDomain`] holds 32 bytes for each root of the longest pass (at most `2^10`) and, for two passes, two tables of all
+//! A [`CudaDomain`] holds 64 bytes for each root of the longest pass (at most `2^10`) and, for two passes, two tables of all
 //! `n` roots, of which one has the factor `1/n`; for three, two of about `n^(2/3)`.
 
 use std::ffi::c_void;
 
-use ark_ff::{AdditiveGroup, FftField, Field};
+use ark_bn254::FrConfig;
+use ark_ff::{AdditiveGroup, FftField, Field, MontConfig, PrimeField};
 
 use super::{Argument, Buffer, Cuda, Grid, Kernel, Module, Owned, View, ViewMut};
 use crate::backend::{Len, Memory};
-use crate::element::Fr;
+use crate::element::{Element, Fr};
 use crate::error::Result;
 use crate::ntt::{Direction, Ntt, Order, Transform, check_domain, check_transform};
 use crate::vector::Vector;
@@ -31,6 +32,8 @@ const LOG_ELEMENTS: u32 = 3;
 const LOG_SCRATCH: u32 = 22;
 /// The most rows of blocks in a grid.
 const MAX_ROWS: usize = 65535;
+/// Threads of a block of `ntt_prepare`, as in the kernels.
+const THREADS: u32 = 256;
 
 /// The levels of each pass: sums to `log_n`, one to three.
 fn radices(log_n: u32) -> Vec<u32> {
@@ -55,9 +58,9 @@ pub struct CudaDomain {
     /// Levels of each pass.
     radices: Vec<u32>,
     /// `w_8, w_8^2, w_8^3`, and of the inverse.
-    eighths: [[Fr; 3]; 2],
+    eighths: [[Root; 3]; 2],
     /// All roots of the order `2^log_roots`.
-    roots: Buffer<Fr>,
+    roots: Buffer<Root>,
     log_roots: u32,
     twiddles: Twiddles,
 }
@@ -67,9 +70,9 @@ enum Twiddles {
     /// One pass: none.
     Single,
     /// Two passes: all in one table, and over n.
-    Double { low: Buffer<Fr>, low_over_n: Buffer<Fr> },
+    Double { low: Buffer<Root>, low_over_n: Buffer<Root> },
     /// Three: the exponents of the second pass's are multiples of `2^log_low`, the order of the first.
-    Triple { low: Buffer<Fr>, high: Buffer<Fr>, high_over_n: Buffer<Fr> },
+    Triple { low: Buffer<Root>, high: Buffer<Root>, high_over_n: Buffer<Root> },
 }
 
 impl CudaDomain {
@@ -135,6 +138,42 @@ impl Owned for CudaDomain {
     }
 }
 
+/// A factor and its quotient, `w` and `floor(w 2^256 / p)`, both as plain integers: `kernels/thread/prepared.cuh`.
+#[repr(C, align(16))]
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Root {
+    value: [u64; 4],
+    quotient: [u64; 4],
+}
+
+// SAFETY: eight words without padding, of which zeros are a valid value; as in the kernels.
+unsafe impl Element for Root {
+    const ZEROED: Self = Self { value: [0; 4], quotient: [0; 4] };
+}
+const _: () = assert!(size_of::<Root>() == 64);
+
+impl Root {
+    /// Modulo `2^256` the quotient is `-f / p`, `f` being the Montgomery form of the factor: the multiple of `p` that a Montgomery
+    /// reduction adds to it.
+    fn of(factor: Fr) -> Self {
+        let mut form = factor.0.0;
+        let quotient = std::array::from_fn(|_| {
+            let m = form[0].wrapping_mul(FrConfig::INV);
+            let mut carry = 0;
+            for j in 0..4 {
+                carry += u128::from(m) * u128::from(Fr::MODULUS.0[j]) + u128::from(form[j]);
+                if j > 0 {
+                    form[j - 1] = carry as u64;
+                }
+                carry >>= 64;
+            }
+            form[3] = carry as u64;
+            m
+        });
+        Self { value: factor.into_bigint().0, quotient }
+    }
+}
+
 /// Where a tile's elements are in an item, as shifts of their coordinates. As in the kernels.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -148,7 +187,7 @@ struct Place {
 #[repr(C, align(16))]
 #[derive(Clone, Copy, Debug)]
 struct Pass {
-    eighths: [Fr; 3],
+    eighths: [Root; 3],
     input: Place,
     output: Place,
     log_n: u32,
@@ -165,7 +204,7 @@ struct Pass {
     items: u32,
     padding: u32,
 }
-const _: () = assert!(size_of::<Pass>() == 176);
+const _: () = assert!(size_of::<Pass>() == 272);
 
 // SAFETY: the kernels' parameter has this layout, and `&self` is where it lies.
 unsafe impl Argument for Pass {
@@ -181,8 +220,8 @@ const fn kernel(name: &'static str) -> Kernel {
 /// Factors of the coefficients, as [`Twiddles`]; `None` stands for factors 1.
 #[derive(Default)]
 struct Scale {
-    low: Option<Buffer<Fr>>,
-    high: Option<Buffer<Fr>>,
+    low: Option<Buffer<Root>>,
+    high: Option<Buffer<Root>>,
     log_low: u32,
 }
 
@@ -244,7 +283,7 @@ impl Cuda {
         Ok(CudaDomain {
             owner: self.id(),
             log_n,
-            eighths: [eighth, inverse].map(|w| [w, w * w, w * w * w]),
+            eighths: [eighth, inverse].map(|w| [w, w * w, w * w * w].map(Root::of)),
             roots: self.root_table(log_roots, Fr::ONE, root(log_roots))?,
             log_roots,
             radices,
@@ -253,9 +292,12 @@ impl Cuda {
     }
 
     /// `scale base^i` for `i` below `2^log`.
-    fn root_table(&self, log: u32, scale: Fr, base: Fr) -> Result<Buffer<Fr>> {
-        let mut table = self.scratch("roots of unity", 1 << log)?;
-        self.powers(scale, base, &mut Self::view_mut(&mut table))?;
+    fn root_table(&self, log: u32, scale: Fr, base: Fr) -> Result<Buffer<Root>> {
+        let n = 1usize << log;
+        let mut powers: Buffer<Fr> = self.scratch("roots of unity", n)?;
+        self.powers(scale, base, &mut Self::view_mut(&mut powers))?;
+        let table = self.scratch("roots of unity", n)?;
+        self.launch(kernel("ntt_prepare"), Grid::covering(n, THREADS), &[&powers, &table, &n])?;
         Ok(table)
     }
 
@@ -266,7 +308,8 @@ impl Cuda {
         let forward = transform.direction == Direction::Forward;
         let factor = if single && !forward { over(domain.log_n) } else { Fr::ONE };
         let Some(g) = transform.coset else {
-            let low = (factor != Fr::ONE).then(|| self.upload_scratch("1/n", &[factor])).transpose()?;
+            let low =
+                (factor != Fr::ONE).then(|| self.upload_scratch("1/n", &[Root::of(factor)])).transpose()?;
             return Ok(Scale { low, high: None, log_low: 0 });
         };
         let base = if forward { g } else { g.inverse().unwrap_or(Fr::ZERO) };
@@ -307,7 +350,7 @@ impl Cuda {
         let items = self.upload_scratch("addresses of items", items)?;
         let items = Self::view(&items);
         let grid = Grid::new(blocks as u32, 1 << (log_rows + log_columns - LOG_ELEMENTS));
-        let none: Option<View<'_, Fr>> = None;
+        let none: Option<View<'_, Root>> = None;
         let (low, high) = (scale.low.as_ref().map(Self::view), scale.high.as_ref().map(Self::view));
         let shared = 32 << (log_rows + log_columns);
         self.launch(
