@@ -1,12 +1,12 @@
-//! [`Cuda`], where there is a driver: the cases of its host side, and the conformance cases by family. Without a driver they are
-//! listed as *ignored*, with the reason, and fail if they are asked for by `--ignored`.
+//! The host side of [`Cuda`], where there is a driver; what every backend must do is tested in `conformance.rs`. Without a driver
+//! the tests are listed as *ignored*, with the reason, and fail if they are asked for by `--ignored`.
 
 use std::env;
 use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use zkmill::Cuda;
-use zkmill::conformance::{Case, cases, cuda};
+use zkmill::conformance::{Case, cuda};
 
 /// Names the case that a process of its own runs, instead of all tests.
 const ALONE: &str = "ZKMILL_TEST_CUDA_CASE";
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let missing = Cuda::new().err();
     let mut trials = Vec::new();
-    for Case { family, name, run } in cuda::cases().into_iter().chain(by_family()) {
+    for Case { family, name, run } in cuda::cases() {
         trials.push(Trial::test(format!("{family}::{name}"), move || {
             run(&Cuda::new().map_err(|error| format!("skipped: {error}"))?);
             Ok(())
@@ -56,27 +56,4 @@ fn in_another_process(name: &str) -> Result<(), Failed> {
         return Err(format!("{}\n{text}", output.status).into());
     }
     Ok(())
-}
-
-macro_rules! families {
-    ($($family:ident: $($case:ident)*;)*) => {
-        vec![$($(
-            Case { family: stringify!($family), name: stringify!($case), run: cases::$family::$case }
-        ),*),*]
-    };
-}
-
-fn by_family() -> Vec<Case<Cuda>> {
-    families! {
-        memory: round_trips views refusals foreign_bytes;
-        msm: edges widths batches budgets collisions refusals;
-        ntt: edges batches inverses refusals;
-        ntt_long: evaluations;
-        vector: edges widths refusals;
-        vector_long: long_vectors;
-        sumcheck: rounds tables_beyond_the_form identities equality evaluations refusals;
-        sumcheck_long: many_variables;
-        matrix: shapes extremes products refusals;
-        matrix_long: deep_sums;
-    }
 }

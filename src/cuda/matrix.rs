@@ -266,6 +266,7 @@ impl Cuda {
 /// [`Error::Launch`](crate::Error::Launch) later, if there are more than a grid has.
 fn blocks(op: &'static str, tiles: usize, chunks: usize) -> Result<Grid> {
     let blocks = tiles.checked_mul(chunks).and_then(|blocks| u32::try_from(blocks).ok());
-    let too_many = || Error::Unavailable { reason: format!("{op}: {tiles} x {chunks} blocks are beyond any grid") };
+    let too_many =
+        || Error::Unavailable { reason: format!("{op}: {tiles} x {chunks} blocks are beyond any grid") };
     blocks.map(|blocks| Grid::new(blocks, THREADS)).ok_or_else(too_many)
 }

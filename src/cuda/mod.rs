@@ -4,6 +4,7 @@
 pub(crate) mod cases;
 mod device;
 mod launch;
+mod lookup;
 mod matrix;
 mod memory;
 mod msm;
@@ -12,8 +13,8 @@ mod queue;
 mod raw;
 mod scalar;
 mod staging;
-mod vector;
 mod sumcheck;
+mod vector;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

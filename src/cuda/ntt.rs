@@ -429,6 +429,50 @@ impl Cuda {
     }
 }
 
+/// What the suite for every backend cannot ask for: several passes for short transforms.
+#[cfg(feature = "conformance")]
+pub(in crate::cuda) fn cases() -> Vec<crate::conformance::Case<Cuda>> {
+    vec![crate::conformance::Case { family: "ntt_passes", name: "short_passes", run: short_passes }]
+}
+
+/// Two and three passes of any number of levels compute what one pass of the CPU does, and so do passes of nine and ten.
+#[cfg(feature = "conformance")]
+fn short_passes(cuda: &Cuda) {
+    use ark_ff::UniformRand;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    let cpu = crate::Cpu::new();
+    let mut random = ChaCha8Rng::seed_from_u64(11);
+    let splits: [&[u32]; 9] =
+        [&[3, 3], &[4, 3], &[3, 5], &[3, 3, 3], &[5, 4, 3], &[3, 4, 5], &[6, 3, 3], &[9, 3], &[3, 10]];
+    for radices in splits {
+        let log_n = radices.iter().sum();
+        let domain = cuda.domain_of(log_n, radices.to_vec()).expect("a domain");
+        let on_cpu = cpu.domain(log_n).expect("a domain");
+        let items: Vec<Vec<Fr>> =
+            (0..3).map(|_| (0..1 << log_n).map(|_| Fr::rand(&mut random)).collect()).collect();
+        for direction in [Direction::Forward, Direction::Inverse] {
+            for order in [Order::Natural, Order::BitReversed] {
+                for coset in [None, Some(Fr::rand(&mut random))] {
+                    let transform = Transform { direction, order, coset };
+                    let mut expected = items.clone();
+                    let mut batch: Vec<_> = expected.iter_mut().map(Vec::as_mut_slice).collect();
+                    cpu.ntt(&on_cpu, transform, &mut batch).expect("a transform on the CPU");
+                    let upload = |item: &Vec<Fr>| cuda.upload("item", item).expect("an upload");
+                    let mut buffers: Vec<_> = items.iter().map(upload).collect();
+                    let mut batch: Vec<_> = buffers.iter_mut().map(Cuda::view_mut).collect();
+                    cuda.ntt(&domain, transform, &mut batch).expect("a transform");
+                    for (buffer, expected) in buffers.iter().zip(&expected) {
+                        let got = cuda.to_vec(Cuda::view(buffer)).expect("a download");
+                        assert!(got == *expected, "{radices:?}, {transform:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -149,11 +149,7 @@ impl Cuda {
         }
         let work = self.scan_work::<Fr>(n)?;
         let inclusive = u32::from(scan == Scan::Inclusive);
-        self.launch(
-            kernel,
-            work.grid,
-            &[&*values, &n, &work.items, &inclusive, &work.states, &work.partial],
-        )
+        self.launch(kernel, work.grid, &[&*values, &n, &work.items, &inclusive, &work.states, &work.partial])
     }
 
     /// The launch and the scratch memory of a scan of `n > 0` values.

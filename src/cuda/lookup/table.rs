@@ -6,9 +6,7 @@ use std::marker::PhantomData;
 
 use ark_ff::BigInt;
 
-use super::{
-    Argument, Buffer, ByValue, Cuda, Grid, Kernel, Owned, THREADS, View, ViewMut, kernel,
-};
+use super::{Argument, Buffer, ByValue, Cuda, Grid, Kernel, Owned, THREADS, View, ViewMut, kernel};
 use crate::backend::{Len, Memory};
 use crate::element::{Fq, Fr, Key};
 use crate::error::{Error, Result};

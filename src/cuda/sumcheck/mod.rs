@@ -161,12 +161,13 @@ impl Cuda {
                 None
             } else {
                 let operations = self.upload_scratch("sumcheck_round: operations", &program.words())?;
-                let coefficients = self.upload_scratch("sumcheck_round: coefficients", &program.coefficients)?;
+                let coefficients =
+                    self.upload_scratch("sumcheck_round: coefficients", &program.coefficients)?;
                 Some((operations, coefficients))
             };
-            let addresses = elsewhere.as_ref().map(|(operations, coefficients)| {
-                [operations.pointer(), coefficients.pointer()]
-            });
+            let addresses = elsewhere
+                .as_ref()
+                .map(|(operations, coefficients)| [operations.pointer(), coefficients.pointer()]);
             let round = Round::new(&program, addresses, variables, point, challenge, run);
             let rows = split.grid() as usize;
             let partials = self.scratch("sumcheck_round: partial sums", rows * run.len)?;
