@@ -21,8 +21,11 @@
 #include <cstdint>
 
 #include "thread/field.cuh"
+#include "thread/prepared.cuh"
 
 namespace zkmill {
+
+using Root = Prepared<Fr>;
 
 // Where a tile's elements are in an item: element (column, row) of tile (outer, inner) at
 // outer << this.outer | (inner W + column) << this.column | row << this.row, each bit of the index having one source.
@@ -32,8 +35,8 @@ struct Place {
 
 // Factors f(e) = low[e mod 2^log_low] high[e / 2^log_low]; a null pointer stands for factors 1.
 struct Factors {
-    const Fr* __restrict__ low;
-    const Fr* __restrict__ high;
+    const Root* __restrict__ low;
+    const Root* __restrict__ high;
     uint32_t log_low;
 
     __device__ __forceinline__ explicit operator bool() const { return low || high; }
@@ -42,7 +45,7 @@ struct Factors {
 // One pass. Mirrored on the host.
 struct Pass {
     // w_8, w_8^2, w_8^3 of the transform's direction.
-    Fr eighths[3];
+    Root eighths[3];
     Place in, out;
     uint32_t log_n;
     // The table of roots has the order 2^log_roots.
@@ -64,12 +67,12 @@ struct Pass {
     uint32_t items;
     uint32_t padding;
 };
-static_assert(sizeof(Pass) == 176, "the host's twin has this layout");
+static_assert(sizeof(Pass) == 272, "the host's twin has this layout");
 
 // The tables of a pass.
 struct Tables {
     // roots[e] = w^e, w of order 2^log_roots, at least that of the pass.
-    const Fr* __restrict__ roots;
+    const Root* __restrict__ roots;
     // Of the exponent of the twiddle factors modulo 2^log_n, negated for the inverse.
     Factors twiddles;
     // Of the index of a coefficient: powers of the coset's representative, 1/n.
@@ -85,28 +88,38 @@ extern __shared__ uint4 shared[];
 //
 // A quarter of a warp reads or writes 8 words of 16 bytes at a time, at addresses that differ in 3 bits of the index: the lowest
 // bits, bits above those of a step's digit, or the bits of the rows and the half. The exclusive or makes the banks differ in most
-// of these cases.
+// of these cases. Addresses are linear over GF(2) in the index: that of a | b, without common bits, is the exclusive or of both.
 struct Tile {
-    uint32_t size;
+    // Bytes of one plane of halves.
+    uint32_t plane;
 
-    static __device__ __forceinline__ uint32_t slot(uint32_t e) { return e ^ ((e >> 2 ^ e >> 3 ^ e >> 6) & 7); }
+    __device__ __forceinline__ explicit Tile(uint32_t size) : plane(16 * size) {}
 
-    __device__ __forceinline__ Fr load(uint32_t e) const {
-        uint32_t at = slot(e);
-        uint4 low = shared[at], high = shared[size + (at ^ 7)];
+    // Of the low half, in bytes.
+    static __device__ __forceinline__ uint32_t address(uint32_t e) {
+        return (e ^ ((e >> 2 ^ e >> 3 ^ e >> 6) & 7)) << 4;
+    }
+    // Of the half that is asked for.
+    __device__ __forceinline__ uint32_t address(uint32_t e, uint32_t upper) const {
+        return address(e) ^ (upper ? upper_half() : 0);
+    }
+
+    static __device__ __forceinline__ uint4& at(uint32_t address) {
+        return *reinterpret_cast<uint4*>(reinterpret_cast<char*>(shared) + address);
+    }
+
+    __device__ __forceinline__ Fr load(uint32_t address) const {
+        uint4 low = at(address), high = at(address ^ upper_half());
         return Fr{{low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w}};
     }
 
-    __device__ __forceinline__ void store(uint32_t e, const Fr& x) const {
-        uint32_t at = slot(e);
-        shared[at] = make_uint4(x.limb[0], x.limb[1], x.limb[2], x.limb[3]);
-        shared[size + (at ^ 7)] = make_uint4(x.limb[4], x.limb[5], x.limb[6], x.limb[7]);
+    __device__ __forceinline__ void store(uint32_t address, const Fr& x) const {
+        at(address) = make_uint4(x.limb[0], x.limb[1], x.limb[2], x.limb[3]);
+        at(address ^ upper_half()) = make_uint4(x.limb[4], x.limb[5], x.limb[6], x.limb[7]);
     }
 
-    // Index in `shared` of half 0 or 1 of element e. Linear over GF(2), as `slot` is.
-    __device__ __forceinline__ uint32_t half(uint32_t e, uint32_t upper) const {
-        return slot(e) ^ (upper ? size ^ 7 : 0);
-    }
+  private:
+    __device__ __forceinline__ uint32_t upper_half() const { return plane ^ 7 << 4; }
 };
 
 __device__ __forceinline__ uint32_t reverse_bits(uint32_t x, uint32_t bits) { return __brev(x) >> (32 - bits); }
@@ -151,10 +164,6 @@ __device__ __forceinline__ Fr subtract_unreduced(const Fr& a, const Fr& b) {
     return difference;
 }
 
-// A product with a root or another canonical factor, which is the left-hand side: then x may be any 256 bits and the result is
-// below p (x / R + 1) < 2p.
-__device__ __forceinline__ void scale_by(Fr& x, const Fr& factor) { x = factor * x; }
-
 __device__ __forceinline__ void butterfly(Fr& a, Fr& b) {
     Fr difference = a - b;
     a = a + b;
@@ -162,7 +171,7 @@ __device__ __forceinline__ void butterfly(Fr& a, Fr& b) {
 }
 
 // A butterfly whose difference goes into a product.
-__device__ __forceinline__ void butterfly(Fr& a, Fr& b, const Fr& factor) {
+__device__ __forceinline__ void butterfly(Fr& a, Fr& b, const Root& factor) {
     Fr difference = subtract_unreduced(a, b);
     a = a + b;
     b = factor * difference;
@@ -171,7 +180,7 @@ __device__ __forceinline__ void butterfly(Fr& a, Fr& b, const Fr& factor) {
 // The transforms of 2^LOG elements each that are side by side in x, but for their last level; outputs are bit-reversed.
 // Decimation in frequency.
 template <int LOG>
-__device__ __forceinline__ void upper_levels_dif(Fr (&x)[ELEMENTS], const Fr (&eighths)[3]) {
+__device__ __forceinline__ void upper_levels_dif(Fr (&x)[ELEMENTS], const Root (&eighths)[3]) {
     if (LOG == 3) {
         butterfly(x[0], x[4]);
         butterfly(x[1], x[5], eighths[0]);
@@ -205,7 +214,7 @@ __device__ __forceinline__ void last_level_dif_unreduced(Fr (&x)[ELEMENTS]) {
 
 // Whole transforms from bit-reversed inputs: decimation in time.
 template <int LOG>
-__device__ __forceinline__ void transform_dit(Fr (&x)[ELEMENTS], const Fr (&eighths)[3]) {
+__device__ __forceinline__ void transform_dit(Fr (&x)[ELEMENTS], const Root (&eighths)[3]) {
 #pragma unroll
     for (int i = 0; i < ELEMENTS; i += 4) {
         butterfly(x[i], x[i + 1]);
@@ -237,7 +246,7 @@ __device__ __forceinline__ void transform_dit(Fr (&x)[ELEMENTS], const Fr (&eigh
 // Multiplies by the roots between this step and the one at sub-transforms of 2^(log_length - LOG) elements: output j of a
 // 2^LOG-point transform at offset r by w^(j r), w of order 2^log_length. x is in bit-reversed order.
 template <int LOG>
-__device__ __forceinline__ void multiply_by_roots(Fr (&x)[ELEMENTS], const Pass& pass, const Fr* roots,
+__device__ __forceinline__ void multiply_by_roots(Fr (&x)[ELEMENTS], const Pass& pass, const Root* roots,
                                                   uint32_t log_length,
                                                   const uint32_t (&offset)[ELEMENTS >> LOG]) {
     uint32_t mask = (1u << pass.log_roots) - 1;
@@ -248,29 +257,38 @@ __device__ __forceinline__ void multiply_by_roots(Fr (&x)[ELEMENTS], const Pass&
 #pragma unroll
         for (int i = 1; i < 1 << LOG; i++) {
             const int j = LOG == 1 ? i : LOG == 2 ? (i & 1) << 1 | i >> 1 : (i & 1) << 2 | (i & 2) | i >> 2;
-            scale_by(x[(group << LOG) + i], Fr::load(roots + (exponent * j & mask)));
+            Fr& y = x[(group << LOG) + i];
+            y = Root::load(roots + (exponent * j & mask)) * y;
         }
     }
 }
 
 // LOG levels of the column transforms of the tile, those within sub-transforms of 2^log_length rows.
 template <int LOG, bool DIF>
-__device__ __forceinline__ void step(const Tile& tile, const Pass& pass, const Fr* roots, uint32_t log_length,
+__device__ __forceinline__ void step(const Tile& tile, const Pass& pass, const Root* roots, uint32_t log_length,
                                      bool canonical) {
     // Bits of the index below the digit that the thread has all values of: the column, and the offset in the sub-transform.
     const uint32_t below = pass.log_columns + log_length - LOG;
+    uint32_t digits[LOG];
+#pragma unroll
+    for (int bit = 0; bit < LOG; bit++) digits[bit] = Tile::address(1u << (below + bit));
     Fr x[ELEMENTS];
     uint32_t first[ELEMENTS >> LOG], offset[ELEMENTS >> LOG];
+    auto address = [&](uint32_t result, int i) {
+#pragma unroll
+        for (int bit = 0; bit < LOG; bit++) {
+            if (i >> bit & 1) result ^= digits[bit];
+        }
+        return result;
+    };
 #pragma unroll
     for (int group = 0; group < ELEMENTS >> LOG; group++) {
         uint32_t rest = threadIdx.x + group * blockDim.x;
         uint32_t low = rest & ((1u << below) - 1);
-        first[group] = (rest ^ low) << LOG | low;
+        first[group] = Tile::address((rest ^ low) << LOG | low);
         offset[group] = low >> pass.log_columns;
 #pragma unroll
-        for (int i = 0; i < 1 << LOG; i++) {
-            x[(group << LOG) + i] = tile.load(first[group] | uint32_t(i) << below);
-        }
+        for (int i = 0; i < 1 << LOG; i++) x[(group << LOG) + i] = tile.load(address(first[group], i));
     }
     if (DIF) {
         upper_levels_dif<LOG>(x, pass.eighths);
@@ -292,7 +310,7 @@ __device__ __forceinline__ void step(const Tile& tile, const Pass& pass, const F
     for (int group = 0; group < ELEMENTS >> LOG; group++) {
 #pragma unroll
         for (int i = 0; i < 1 << LOG; i++) {
-            tile.store(first[group] | uint32_t(i) << below, x[(group << LOG) + i]);
+            tile.store(address(first[group], i), x[(group << LOG) + i]);
         }
     }
     __syncthreads();
@@ -304,7 +322,7 @@ __device__ __forceinline__ uint32_t levels(uint32_t log_length) {
 }
 
 template <bool DIF>
-__device__ __forceinline__ void run_step(const Tile& tile, const Pass& pass, const Fr* roots, uint32_t log_length,
+__device__ __forceinline__ void run_step(const Tile& tile, const Pass& pass, const Root* roots, uint32_t log_length,
                                          uint32_t log, bool canonical) {
     if (log == 3) {
         step<3, DIF>(tile, pass, roots, log_length, canonical);
@@ -317,7 +335,7 @@ __device__ __forceinline__ void run_step(const Tile& tile, const Pass& pass, con
 
 // The column transforms of the tile, with canonical or lazy results.
 template <bool DIF>
-__device__ __forceinline__ void transform_columns(const Tile& tile, const Pass& pass, const Fr* roots, bool canonical) {
+__device__ __forceinline__ void transform_columns(const Tile& tile, const Pass& pass, const Root* roots, bool canonical) {
     if (DIF) {
 #pragma unroll 1
         for (uint32_t log_length = pass.log_rows; log_length > 0;) {
@@ -341,8 +359,8 @@ __device__ __forceinline__ void transform_columns(const Tile& tile, const Pass& 
 }
 
 __device__ __forceinline__ void scale_by(Fr& x, const Factors& factors, uint32_t e) {
-    if (factors.low) scale_by(x, Fr::load(factors.low + (e & ((1u << factors.log_low) - 1))));
-    if (factors.high) scale_by(x, Fr::load(factors.high + (e >> factors.log_low)));
+    if (factors.low) x = Root::load(factors.low + (e & ((1u << factors.log_low) - 1))) * x;
+    if (factors.high) x = Root::load(factors.high + (e >> factors.log_low)) * x;
 }
 
 // Which tile this block has: first column and offset in the item.
@@ -370,28 +388,28 @@ __device__ __forceinline__ void multiply_tile(const Tile& tile, const Pass& pass
         uint32_t e = threadIdx.x + i * blockDim.x;
         uint32_t column = e & ((1u << pass.log_columns) - 1), row = e >> pass.log_columns;
         if (reversed) row = reverse_bits(row, pass.log_rows);
-        Fr x = tile.load(e);
+        Fr x = tile.load(Tile::address(e));
         if (twiddles) {
             uint32_t exponent = row * (position.first_column + column) << pass.twiddle_shift;
             if (pass.inverse) exponent = 0 - exponent;
             scale_by(x, twiddles, exponent & ((1u << pass.log_n) - 1));
         }
         if (scale) scale_by(x, scale, BATCH ? row : position.index(place, column, row));
-        tile.store(e, canonical ? x.canonical() : x);
+        tile.store(Tile::address(e), canonical ? x.canonical() : x);
     }
     __syncthreads();
 }
 
-// Copies between the tile and global memory, half an element a lane and step. `move` gets the column, the address in
-// the item (in halves) and the index in `shared`.
+// Copies between the tile and global memory, half an element a lane and step. `move` gets the column, the place in
+// the item (in halves) and the address in the tile.
 //
-// Bit j of the number of a half goes to one bit of its address and, by an exclusive or, into its place in the tile, so that the steps
+// Bit j of the number of a half goes to one bit of its place and, by an exclusive or, into its address in the tile, so that the steps
 // can run through the numbers in Gray's order and change both by one exclusive or.
 template <bool BATCH, class Move>
 __device__ __forceinline__ void copy_tile(const Tile& tile, const Pass& pass, const Position& position,
                                           const Place& place, bool reversed, Move move) {
     struct Half {
-        uint32_t column, offset, slot;
+        uint32_t column, offset, address;
     };
     auto half = [&](uint32_t number) {
         uint32_t upper = number & 1, e = number >> 1;
@@ -406,7 +424,7 @@ __device__ __forceinline__ void copy_tile(const Tile& tile, const Pass& pass, co
         }
         uint32_t tile_row = reversed ? reverse_bits(row, pass.log_rows) : row;
         uint32_t offset = BATCH ? row : column << place.column | row << place.row;
-        return Half{column, offset << 1 | upper, tile.half(column | tile_row << pass.log_columns, upper)};
+        return Half{column, offset << 1 | upper, tile.address(column | tile_row << pass.log_columns, upper)};
     };
     uint32_t start = BATCH ? 0 : position.index(place, 0, 0) << 1;
     Half at = half(threadIdx.x), change[4];
@@ -417,10 +435,10 @@ __device__ __forceinline__ void copy_tile(const Tile& tile, const Pass& pass, co
         if (i > 0) {
             const Half& flip = change[i & 1 ? 0 : i & 2 ? 1 : i & 4 ? 2 : 3];
             at.offset ^= flip.offset;
-            at.slot ^= flip.slot;
+            at.address ^= flip.address;
             if (BATCH) at.column ^= flip.column;
         }
-        move(position.first_column + at.column, start + at.offset, at.slot);
+        move(position.first_column + at.column, start + at.offset, at.address);
     }
 }
 
@@ -431,15 +449,15 @@ __device__ __forceinline__ void copy_tile(const Tile& tile, const Pass& pass, co
 template <bool DIF, bool BATCH>
 __device__ __forceinline__ void run_pass(const Fr* const* source, Fr* const* target, const Pass& pass,
                                          const Tables& tables) {
-    const Tile tile = {ELEMENTS * blockDim.x};
+    const Tile tile(ELEMENTS * blockDim.x);
     const Position position(pass);
     auto exists = [&](uint32_t column) { return !BATCH || column < pass.items; };
 
     const Fr* input = BATCH ? nullptr : source[blockIdx.y];
-    copy_tile<BATCH>(tile, pass, position, pass.in, false, [&](uint32_t column, uint32_t offset, uint32_t slot) {
+    copy_tile<BATCH>(tile, pass, position, pass.in, false, [&](uint32_t column, uint32_t offset, uint32_t at) {
         uint4 half = make_uint4(0, 0, 0, 0);
         if (exists(column)) half = reinterpret_cast<const uint4*>(BATCH ? source[column] : input)[offset];
-        shared[slot] = half;
+        Tile::at(at) = half;
     });
     __syncthreads();
 
@@ -452,17 +470,17 @@ __device__ __forceinline__ void run_pass(const Fr* const* source, Fr* const* tar
 
     Fr* output = BATCH ? nullptr : target[blockIdx.y];
     copy_tile<BATCH>(tile, pass, position, pass.out, DIF && pass.natural,
-                     [&](uint32_t column, uint32_t offset, uint32_t slot) {
+                     [&](uint32_t column, uint32_t offset, uint32_t at) {
                          if (exists(column)) {
-                             reinterpret_cast<uint4*>(BATCH ? target[column] : output)[offset] = shared[slot];
+                             reinterpret_cast<uint4*>(BATCH ? target[column] : output)[offset] = Tile::at(at);
                          }
                      });
 }
 
 #define ZKMILL_PASS(name, dif, batch)                                                                              \
     extern "C" __global__ void __launch_bounds__(MAX_THREADS, 2)                                                   \
-        name(const Fr* const* source, Fr* const* target, Pass pass, const Fr* roots, const Fr* twiddles_low,       \
-             const Fr* twiddles_high, const Fr* scale_low, const Fr* scale_high) {                                 \
+        name(const Fr* const* source, Fr* const* target, Pass pass, const Root* roots, const Root* twiddles_low,     \
+             const Root* twiddles_high, const Root* scale_low, const Root* scale_high) {                           \
         Tables tables = {roots, {twiddles_low, twiddles_high, pass.log_twiddles}, {scale_low, scale_high, pass.log_scale}}; \
         run_pass<dif, batch>(source, target, pass, tables);                                                        \
     }
@@ -471,5 +489,11 @@ ZKMILL_PASS(ntt_pass_dif, true, false)
 ZKMILL_PASS(ntt_pass_dit, false, false)
 ZKMILL_PASS(ntt_batch_dif, true, true)
 ZKMILL_PASS(ntt_batch_dit, false, true)
+
+// prepared[i] is values[i] for i < n, as a factor for products. One thread does one of them.
+extern "C" __global__ void __launch_bounds__(MAX_THREADS) ntt_prepare(const Fr* values, Root* prepared, uint64_t n) {
+    uint64_t i = uint64_t(blockIdx.x) * MAX_THREADS + threadIdx.x;
+    if (i < n) Root::of(Fr::load(values + i)).store(prepared + i);
+}
 
 }  // namespace zkmill

@@ -23,6 +23,11 @@ __device__ __forceinline__ uint4 exchange_with_neighbour(uint4 word) {
                       __shfl_xor_sync(all, word.z, 1), __shfl_xor_sync(all, word.w, 1));
 }
 
+// Keeps the compiler from making branches of the choices by parity, around loads and stores that all lanes should make at once.
+__device__ __forceinline__ void settle(uint4& word) {
+    asm volatile("" : "+r"(word.x), "+r"(word.y), "+r"(word.z), "+r"(word.w));
+}
+
 // This lane's element of the group that starts at `group`, of which the first `count` exist; zero if it does not. Every
 // lane must call.
 template <class F>
@@ -33,6 +38,8 @@ __device__ __forceinline__ F load_coalesced(const F* group, uint32_t count) {
     uint4 first = make_uint4(0, 0, 0, 0), second = first;
     if (lane < 2 * count) first = words[lane];
     if (32 + lane < 2 * count) second = words[32 + lane];
+    settle(first);
+    settle(second);
     uint4 received = exchange_with_neighbour(odd ? first : second);
     uint4 low = odd ? received : first, high = odd ? second : received;
     return F{{low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w}};
@@ -48,8 +55,11 @@ __device__ __forceinline__ void store_coalesced(F* group, uint32_t count, const 
     uint4 low = make_uint4(value.limb[0], value.limb[1], value.limb[2], value.limb[3]);
     uint4 high = make_uint4(value.limb[4], value.limb[5], value.limb[6], value.limb[7]);
     uint4 received = exchange_with_neighbour(odd ? low : high);
-    if (lane < 2 * count) words[lane] = odd ? received : low;
-    if (32 + lane < 2 * count) words[32 + lane] = odd ? high : received;
+    uint4 first = odd ? received : low, second = odd ? high : received;
+    settle(first);
+    settle(second);
+    if (lane < 2 * count) words[lane] = first;
+    if (32 + lane < 2 * count) words[32 + lane] = second;
 }
 
 // Calls `work(first, count)` for every group of a vector of length `n`, in the warps of the grid by turns: `first` is the

@@ -32,7 +32,8 @@ macro_rules! list {
 
 /// Cases of buffers, queues and launches. Each leaves the backend as it was.
 pub fn cases() -> Vec<Case<Cuda>> {
-    list! { "host",
+    let mut cases = super::ntt::cases();
+    cases.extend(list! { "host",
         uploads_are_copies
         uploads_from_many_threads
         empty_buffers
@@ -50,7 +51,8 @@ pub fn cases() -> Vec<Case<Cuda>> {
         exhausted_memory
         memory_freed_elsewhere
         refused_launches
-    }
+    });
+    cases
 }
 
 /// Cases after which the device's context is lost: each needs a process of its own.

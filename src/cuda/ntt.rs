@@ -4,16 +4,17 @@
 //! two passes up to `2^18`; three up to `2^28`. Only natural order of more than one pass needs memory of its own:
 //! as much as the items, of as many at a time as have `2^22` elements together.
 //!
-//! A [`CudaDomain`] holds 32 bytes for each root of the longest pass (at most `2^10`) and, for two passes, two tables of all
+//! A [`CudaDomain`] holds 64 bytes for each root of the longest pass (at most `2^10`) and, for two passes, two tables of all
 //! `n` roots, of which one has the factor `1/n`; for three, two of about `n^(2/3)`.
 
 use std::ffi::c_void;
 
-use ark_ff::{AdditiveGroup, FftField, Field};
+use ark_bn254::FrConfig;
+use ark_ff::{AdditiveGroup, FftField, Field, MontConfig, PrimeField};
 
 use super::{Argument, Buffer, Cuda, Grid, Kernel, Module, Owned, View, ViewMut};
 use crate::backend::{Len, Memory};
-use crate::element::Fr;
+use crate::element::{Element, Fr};
 use crate::error::Result;
 use crate::ntt::{Direction, Ntt, Order, Transform, check_domain, check_transform};
 use crate::vector::Vector;
@@ -31,6 +32,8 @@ const LOG_ELEMENTS: u32 = 3;
 const LOG_SCRATCH: u32 = 22;
 /// The most rows of blocks in a grid.
 const MAX_ROWS: usize = 65535;
+/// Threads of a block of `ntt_prepare`, as in the kernels.
+const THREADS: u32 = 256;
 
 /// The levels of each pass: sums to `log_n`, one to three.
 fn radices(log_n: u32) -> Vec<u32> {
@@ -55,9 +58,9 @@ pub struct CudaDomain {
     /// Levels of each pass.
     radices: Vec<u32>,
     /// `w_8, w_8^2, w_8^3`, and of the inverse.
-    eighths: [[Fr; 3]; 2],
+    eighths: [[Root; 3]; 2],
     /// All roots of the order `2^log_roots`.
-    roots: Buffer<Fr>,
+    roots: Buffer<Root>,
     log_roots: u32,
     twiddles: Twiddles,
 }
@@ -67,14 +70,107 @@ enum Twiddles {
     /// One pass: none.
     Single,
     /// Two passes: all in one table, and over n.
-    Double { low: Buffer<Fr>, low_over_n: Buffer<Fr> },
+    Double { low: Buffer<Root>, low_over_n: Buffer<Root> },
     /// Three: the exponents of the second pass's are multiples of `2^log_low`, the order of the first.
-    Triple { low: Buffer<Fr>, high: Buffer<Fr>, high_over_n: Buffer<Fr> },
+    Triple { low: Buffer<Root>, high: Buffer<Root>, high_over_n: Buffer<Root> },
+}
+
+impl CudaDomain {
+    /// What is the same for all passes.
+    fn pass(&self, transform: &Transform) -> Pass {
+        let inverse = transform.direction == Direction::Inverse;
+        Pass {
+            eighths: self.eighths[usize::from(inverse)],
+            input: Place::default(),
+            output: Place::default(),
+            log_n: self.log_n,
+            log_roots: self.log_roots,
+            log_rows: 0,
+            log_columns: 0,
+            log_tiles: 0,
+            log_twiddles: 0,
+            twiddle_shift: 0,
+            log_scale: 0,
+            inverse: inverse.into(),
+            natural: (transform.order == Order::Natural).into(),
+            last: 0,
+            items: 0,
+            padding: 0,
+        }
+    }
+
+    /// The tiles of pass `index`: which elements are columns and rows.
+    fn place(&self, natural: bool, index: usize, pass: Pass) -> Pass {
+        let radices = &self.radices;
+        let log_rows = radices[index];
+        let before: u32 = radices[..index].iter().sum();
+        let after: u32 = radices[index + 1..].iter().sum();
+        let (input, output, columns) = if after > 0 {
+            let place = Place { outer: log_rows + after, column: 0, row: after };
+            (place, place, after)
+        } else if !natural {
+            // Runs of consecutive elements are the columns.
+            let place = Place { outer: 0, column: log_rows, row: 0 };
+            (place, place, before)
+        } else {
+            // The input is k1, k2, .. , c from the highest digit to the lowest, the output k, .. , k2, k1.
+            let first = radices[0];
+            let input = Place { outer: log_rows, column: self.log_n - first, row: 0 };
+            (input, Place { outer: first, column: 0, row: before }, first)
+        };
+        let log_tile = if log_rows > 8 { LOG_LARGE_TILE } else { LOG_TILE };
+        let log_columns = (log_tile - log_rows).min(columns);
+        Pass {
+            input,
+            output,
+            log_rows,
+            log_columns,
+            log_tiles: columns - log_columns,
+            twiddle_shift: before,
+            ..pass
+        }
+    }
 }
 
 impl Owned for CudaDomain {
     fn owner(&self) -> u64 {
         self.owner
+    }
+}
+
+/// A factor and its quotient, `w` and `floor(w 2^256 / p)`, both as plain integers: `kernels/thread/prepared.cuh`.
+#[repr(C, align(16))]
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Root {
+    value: [u64; 4],
+    quotient: [u64; 4],
+}
+
+// SAFETY: eight words without padding, of which zeros are a valid value; as in the kernels.
+unsafe impl Element for Root {
+    const ZEROED: Self = Self { value: [0; 4], quotient: [0; 4] };
+}
+const _: () = assert!(size_of::<Root>() == 64);
+
+impl Root {
+    /// Modulo `2^256` the quotient is `-f / p`, `f` being the Montgomery form of the factor: the multiple of `p` that a Montgomery
+    /// reduction adds to it.
+    fn of(factor: Fr) -> Self {
+        let mut form = factor.0.0;
+        let quotient = std::array::from_fn(|_| {
+            let m = form[0].wrapping_mul(FrConfig::INV);
+            let mut carry = 0;
+            for j in 0..4 {
+                carry += u128::from(m) * u128::from(Fr::MODULUS.0[j]) + u128::from(form[j]);
+                if j > 0 {
+                    form[j - 1] = carry as u64;
+                }
+                carry >>= 64;
+            }
+            form[3] = carry as u64;
+            m
+        });
+        Self { value: factor.into_bigint().0, quotient }
     }
 }
 
@@ -91,7 +187,7 @@ struct Place {
 #[repr(C, align(16))]
 #[derive(Clone, Copy, Debug)]
 struct Pass {
-    eighths: [Fr; 3],
+    eighths: [Root; 3],
     input: Place,
     output: Place,
     log_n: u32,
@@ -108,7 +204,7 @@ struct Pass {
     items: u32,
     padding: u32,
 }
-const _: () = assert!(size_of::<Pass>() == 176);
+const _: () = assert!(size_of::<Pass>() == 272);
 
 // SAFETY: the kernels' parameter has this layout, and `&self` is where it lies.
 unsafe impl Argument for Pass {
@@ -124,8 +220,8 @@ const fn kernel(name: &'static str) -> Kernel {
 /// Factors of the coefficients, as [`Twiddles`]; `None` stands for factors 1.
 #[derive(Default)]
 struct Scale {
-    low: Option<Buffer<Fr>>,
-    high: Option<Buffer<Fr>>,
+    low: Option<Buffer<Root>>,
+    high: Option<Buffer<Root>>,
     log_low: u32,
 }
 
@@ -145,10 +241,10 @@ impl Ntt<Fr> for Cuda {
         if batch.is_empty() || domain.log_n == 0 {
             return Ok(());
         }
-        let scale = self.scale(domain, &transform)?;
+        let scale = self.coefficient_scale(domain, &transform)?;
         let items: Vec<u64> = batch.iter().map(|item| item.pointer()).collect();
         if domain.radices.len() == 1 {
-            return self.run_single(domain, &transform, &scale, &items);
+            return self.transform_tiles(domain, &transform, &scale, &items);
         }
         let at_a_time = match transform.order {
             Order::Natural => (1 << LOG_SCRATCH) >> domain.log_n,
@@ -156,7 +252,7 @@ impl Ntt<Fr> for Cuda {
         };
         items
             .chunks(at_a_time.clamp(1, MAX_ROWS))
-            .try_for_each(|items| self.run_passes(domain, &transform, &scale, items))
+            .try_for_each(|items| self.transform_in_passes(domain, &transform, &scale, items))
     }
 }
 
@@ -170,15 +266,15 @@ impl Cuda {
         let twiddles = match radices[..] {
             [_] => Twiddles::Single,
             [_, _] => Twiddles::Double {
-                low: self.table(log_n, Fr::ONE, root(log_n))?,
-                low_over_n: self.table(log_n, over_n, root(log_n))?,
+                low: self.root_table(log_n, Fr::ONE, root(log_n))?,
+                low_over_n: self.root_table(log_n, over_n, root(log_n))?,
             },
             _ => {
                 let (low, high) = (radices[0], log_n - radices[0]);
                 Twiddles::Triple {
-                    low: self.table(low, Fr::ONE, root(log_n))?,
-                    high: self.table(high, Fr::ONE, root(high))?,
-                    high_over_n: self.table(high, over_n, root(high))?,
+                    low: self.root_table(low, Fr::ONE, root(log_n))?,
+                    high: self.root_table(high, Fr::ONE, root(high))?,
+                    high_over_n: self.root_table(high, over_n, root(high))?,
                 }
             }
         };
@@ -187,8 +283,8 @@ impl Cuda {
         Ok(CudaDomain {
             owner: self.id(),
             log_n,
-            eighths: [eighth, inverse].map(|w| [w, w * w, w * w * w]),
-            roots: self.table(log_roots, Fr::ONE, root(log_roots))?,
+            eighths: [eighth, inverse].map(|w| [w, w * w, w * w * w].map(Root::of)),
+            roots: self.root_table(log_roots, Fr::ONE, root(log_roots))?,
             log_roots,
             radices,
             twiddles,
@@ -196,35 +292,39 @@ impl Cuda {
     }
 
     /// `scale base^i` for `i` below `2^log`.
-    fn table(&self, log: u32, scale: Fr, base: Fr) -> Result<Buffer<Fr>> {
-        let mut table = self.scratch("roots of unity", 1 << log)?;
-        self.powers(scale, base, &mut Self::view_mut(&mut table))?;
+    fn root_table(&self, log: u32, scale: Fr, base: Fr) -> Result<Buffer<Root>> {
+        let n = 1usize << log;
+        let mut powers: Buffer<Fr> = self.scratch("roots of unity", n)?;
+        self.powers(scale, base, &mut Self::view_mut(&mut powers))?;
+        let table = self.scratch("roots of unity", n)?;
+        self.launch(kernel("ntt_prepare"), Grid::covering(n, THREADS), &[&powers, &table, &n])?;
         Ok(table)
     }
 
     /// The factors of coefficients: `g^i` before a forward transform, `g^-i` after an inverse. The factor `1/n` is among them if
     /// there are no twiddle factors that have it.
-    fn scale(&self, domain: &CudaDomain, transform: &Transform) -> Result<Scale> {
+    fn coefficient_scale(&self, domain: &CudaDomain, transform: &Transform) -> Result<Scale> {
         let single = matches!(domain.twiddles, Twiddles::Single);
         let forward = transform.direction == Direction::Forward;
         let factor = if single && !forward { over(domain.log_n) } else { Fr::ONE };
         let Some(g) = transform.coset else {
-            let low = (factor != Fr::ONE).then(|| self.upload_scratch("1/n", &[factor])).transpose()?;
+            let low =
+                (factor != Fr::ONE).then(|| self.upload_scratch("1/n", &[Root::of(factor)])).transpose()?;
             return Ok(Scale { low, high: None, log_low: 0 });
         };
         let base = if forward { g } else { g.inverse().unwrap_or(Fr::ZERO) };
         if single {
-            let low = Some(self.table(domain.log_n, factor, base)?);
+            let low = Some(self.root_table(domain.log_n, factor, base)?);
             return Ok(Scale { low, high: None, log_low: domain.log_n });
         }
         let log_low = domain.log_n / 2;
-        let low = Some(self.table(log_low, factor, base)?);
-        let high = Some(self.table(domain.log_n - log_low, Fr::ONE, base.pow([1 << log_low]))?);
+        let low = Some(self.root_table(log_low, factor, base)?);
+        let high = Some(self.root_table(domain.log_n - log_low, Fr::ONE, base.pow([1 << log_low]))?);
         Ok(Scale { low, high, log_low })
     }
 
     /// Transforms that fit a tile, one or several in each.
-    fn run_single(
+    fn transform_tiles(
         &self,
         domain: &CudaDomain,
         transform: &Transform,
@@ -243,14 +343,14 @@ impl Cuda {
             log_scale: scale.log_low,
             last: 1,
             items: items.len() as u32,
-            ..self.ntt_pass(domain, transform)
+            ..domain.pass(transform)
         };
         let time = transform.order == Order::BitReversed && transform.direction == Direction::Inverse;
         let kernel = kernel(if time { "ntt_batch_dit" } else { "ntt_batch_dif" });
         let items = self.upload_scratch("addresses of items", items)?;
         let items = Self::view(&items);
         let grid = Grid::new(blocks as u32, 1 << (log_rows + log_columns - LOG_ELEMENTS));
-        let none: Option<View<'_, Fr>> = None;
+        let none: Option<View<'_, Root>> = None;
         let (low, high) = (scale.low.as_ref().map(Self::view), scale.high.as_ref().map(Self::view));
         let shared = 32 << (log_rows + log_columns);
         self.launch(
@@ -260,31 +360,8 @@ impl Cuda {
         )
     }
 
-    /// What is the same for all passes.
-    fn ntt_pass(&self, domain: &CudaDomain, transform: &Transform) -> Pass {
-        let inverse = transform.direction == Direction::Inverse;
-        Pass {
-            eighths: domain.eighths[usize::from(inverse)],
-            input: Place::default(),
-            output: Place::default(),
-            log_n: domain.log_n,
-            log_roots: domain.log_roots,
-            log_rows: 0,
-            log_columns: 0,
-            log_tiles: 0,
-            log_twiddles: 0,
-            twiddle_shift: 0,
-            log_scale: 0,
-            inverse: inverse.into(),
-            natural: (transform.order == Order::Natural).into(),
-            last: 0,
-            items: 0,
-            padding: 0,
-        }
-    }
-
     /// Longer transforms, pass by pass.
-    fn run_passes(
+    fn transform_in_passes(
         &self,
         domain: &CudaDomain,
         transform: &Transform,
@@ -318,7 +395,7 @@ impl Cuda {
                 },
                 log_scale: scale.log_low,
                 last: last.into(),
-                ..self.place(domain, natural, index, self.ntt_pass(domain, transform))
+                ..domain.place(natural, index, domain.pass(transform))
             };
             let source = if natural && last { scratch_at } else { items_at };
             let target = if natural && step + 2 == count { scratch_at } else { items_at };
@@ -350,36 +427,48 @@ impl Cuda {
         }
         Ok(())
     }
+}
 
-    /// The tiles of pass `index`: which elements are columns and rows.
-    fn place(&self, domain: &CudaDomain, natural: bool, index: usize, pass: Pass) -> Pass {
-        let radices = &domain.radices;
-        let log_rows = radices[index];
-        let before: u32 = radices[..index].iter().sum();
-        let after: u32 = radices[index + 1..].iter().sum();
-        let (input, output, columns) = if after > 0 {
-            let place = Place { outer: log_rows + after, column: 0, row: after };
-            (place, place, after)
-        } else if !natural {
-            // Runs of consecutive elements are the columns.
-            let place = Place { outer: 0, column: log_rows, row: 0 };
-            (place, place, before)
-        } else {
-            // The input is k1, k2, .. , c from the highest digit to the lowest, the output k, .. , k2, k1.
-            let first = radices[0];
-            let input = Place { outer: log_rows, column: domain.log_n - first, row: 0 };
-            (input, Place { outer: first, column: 0, row: before }, first)
-        };
-        let log_tile = if log_rows > 8 { LOG_LARGE_TILE } else { LOG_TILE };
-        let log_columns = (log_tile - log_rows).min(columns);
-        Pass {
-            input,
-            output,
-            log_rows,
-            log_columns,
-            log_tiles: columns - log_columns,
-            twiddle_shift: before,
-            ..pass
+/// What the suite for every backend cannot ask for: several passes for short transforms.
+#[cfg(feature = "conformance")]
+pub(in crate::cuda) fn cases() -> Vec<crate::conformance::Case<Cuda>> {
+    vec![crate::conformance::Case { family: "ntt_passes", name: "short_passes", run: short_passes }]
+}
+
+/// Two and three passes of any number of levels compute what one pass of the CPU does, and so do passes of nine and ten.
+#[cfg(feature = "conformance")]
+fn short_passes(cuda: &Cuda) {
+    use ark_ff::UniformRand;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    let cpu = crate::Cpu::new();
+    let mut random = ChaCha8Rng::seed_from_u64(11);
+    let splits: [&[u32]; 9] =
+        [&[3, 3], &[4, 3], &[3, 5], &[3, 3, 3], &[5, 4, 3], &[3, 4, 5], &[6, 3, 3], &[9, 3], &[3, 10]];
+    for radices in splits {
+        let log_n = radices.iter().sum();
+        let domain = cuda.domain_of(log_n, radices.to_vec()).expect("a domain");
+        let on_cpu = cpu.domain(log_n).expect("a domain");
+        let items: Vec<Vec<Fr>> =
+            (0..3).map(|_| (0..1 << log_n).map(|_| Fr::rand(&mut random)).collect()).collect();
+        for direction in [Direction::Forward, Direction::Inverse] {
+            for order in [Order::Natural, Order::BitReversed] {
+                for coset in [None, Some(Fr::rand(&mut random))] {
+                    let transform = Transform { direction, order, coset };
+                    let mut expected = items.clone();
+                    let mut batch: Vec<_> = expected.iter_mut().map(Vec::as_mut_slice).collect();
+                    cpu.ntt(&on_cpu, transform, &mut batch).expect("a transform on the CPU");
+                    let upload = |item: &Vec<Fr>| cuda.upload("item", item).expect("an upload");
+                    let mut buffers: Vec<_> = items.iter().map(upload).collect();
+                    let mut batch: Vec<_> = buffers.iter_mut().map(Cuda::view_mut).collect();
+                    cuda.ntt(&domain, transform, &mut batch).expect("a transform");
+                    for (buffer, expected) in buffers.iter().zip(&expected) {
+                        let got = cuda.to_vec(Cuda::view(buffer)).expect("a download");
+                        assert!(got == *expected, "{radices:?}, {transform:?}");
+                    }
+                }
+            }
         }
     }
 }
