@@ -33,7 +33,7 @@ fn registered() -> Vec<(&'static str, Case)> {
     families! {
         memory: round_trips views refusals foreign_bytes;
         sumcheck: rounds tables_beyond_the_form identities equality evaluations refusals;
-        sumcheck_long: many_variables;
+        sumcheck_long: many_values many_variables;
         matrix: shapes extremes products refusals;
         matrix_long: deep_sums;
     }
