@@ -60,7 +60,7 @@ macro_rules! __conformance_cases {
             lookup_long Long { counts columns }
             sumcheck Short { rounds tables_beyond_the_form identities equality evaluations refusals }
             sumcheck_long Long { many_values many_variables }
-            matrix Short { shapes extremes products refusals }
+            matrix Short { shapes extremes parts products refusals }
             matrix_long Long { deep_sums }
             vector Short { edges widths refusals }
             vector_long Long { long_vectors }

@@ -34,7 +34,7 @@ fn registered() -> Vec<(&'static str, Case)> {
         memory: round_trips views refusals foreign_bytes;
         sumcheck: rounds tables_beyond_the_form identities equality evaluations refusals;
         sumcheck_long: many_values many_variables;
-        matrix: shapes extremes products refusals;
+        matrix: shapes extremes parts products refusals;
         matrix_long: deep_sums;
     }
 }

@@ -113,7 +113,8 @@ impl Cuda {
             let at_one = form.scale() * point[0];
             [form.scale() - at_one, at_one]
         });
-        let claim = form.claim().filter(|_| variables >= CLAIM_PAYS && line.is_none_or(|line| line[1] != Fr::ZERO));
+        let claim =
+            form.claim().filter(|_| variables >= CLAIM_PAYS && line.is_none_or(|line| line[1] != Fr::ZERO));
         let samples = Samples { degree: plan.degree, skip_one: claim.is_some() && plan.degree > 0 };
         let sums = if plan.is_constant() {
             if let Some(r) = bind {
@@ -164,12 +165,13 @@ impl Cuda {
                 None
             } else {
                 let operations = self.upload_scratch("sumcheck_round: operations", &program.words())?;
-                let coefficients = self.upload_scratch("sumcheck_round: coefficients", &program.coefficients)?;
+                let coefficients =
+                    self.upload_scratch("sumcheck_round: coefficients", &program.coefficients)?;
                 Some((operations, coefficients))
             };
-            let addresses = elsewhere.as_ref().map(|(operations, coefficients)| {
-                [operations.pointer(), coefficients.pointer()]
-            });
+            let addresses = elsewhere
+                .as_ref()
+                .map(|(operations, coefficients)| [operations.pointer(), coefficients.pointer()]);
             let round = Round::new(&program, addresses, variables, point, challenge, run);
             let rows = split.grid() as usize;
             let partials = self.scratch("sumcheck_round: partial sums", rows * run.len)?;

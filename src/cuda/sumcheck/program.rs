@@ -226,7 +226,9 @@ impl<'a> Plan<'a> {
             if factors.is_empty() {
                 plan.constant += coefficient;
             } else if coefficient != Fr::ZERO {
-                let same = |group: &&mut Group| group.coefficient == coefficient || group.coefficient == -coefficient;
+                let same = |group: &&mut Group| {
+                    group.coefficient == coefficient || group.coefficient == -coefficient
+                };
                 match plan.groups.iter_mut().find(same) {
                     Some(group) => group.terms.push((group.coefficient != coefficient, factors)),
                     None => {
@@ -324,7 +326,10 @@ mod tests {
             let split = Split::new(bits);
             assert_eq!(split.rows + split.blocks + split.threads, bits);
             assert!(split.blocks <= MAX_BLOCK_BITS && split.grid() >= 1);
-            assert!(split.blocks == 0 || 1 << split.threads == THREADS, "blocks are full if there are several");
+            assert!(
+                split.blocks == 0 || 1 << split.threads == THREADS,
+                "blocks are full if there are several"
+            );
         }
         assert_eq!(Split::new(17), Split { rows: 0, blocks: 10, threads: 7 });
         assert_eq!(Split::new(20), Split { rows: 3, blocks: 10, threads: 7 });
