@@ -200,7 +200,8 @@ struct Workspace {
 impl Workspace {
     fn new(cuda: &Cuda, pass: &Pass) -> Result<Self> {
         let words = |len| cuda.scratch::<u32>("msm entries", len);
-        let points = |len: usize| cuda.scratch::<Fq>("msm points", len * pass.point_bytes() / size_of::<Fq>());
+        let points =
+            |len: usize| cuda.scratch::<Fq>("msm points", len * pass.point_bytes() / size_of::<Fq>());
         let entries = pass.entries(pass.part);
         let slots = pass.slots(entries);
         let next = 2 * slots.div_ceil(pass.combine_threads() as usize);
@@ -222,7 +223,8 @@ impl Workspace {
 
 impl Cuda {
     fn multiples<C: Group>(&self, points: &[Affine<C>], tables: Tables) -> Result<Bases<C>> {
-        let mut all = self.scratch::<Affine<C>>("multiples of bases", points.len() * tables.slices as usize)?;
+        let mut all =
+            self.scratch::<Affine<C>>("multiples of bases", points.len() * tables.slices as usize)?;
         let given = self.upload_scratch("bases", points)?;
         let (mut first, _) = Self::split_mut(Self::view_mut(&mut all), points.len())?;
         self.copy(Self::view(&given), &mut first)?;
@@ -320,17 +322,7 @@ impl Cuda {
             self.launch(
                 SORT_SCATTER,
                 grid,
-                &[
-                    keys,
-                    values,
-                    &n,
-                    &shift,
-                    &bits,
-                    &space.counts,
-                    &space.totals,
-                    keys_out,
-                    values_out,
-                ],
+                &[keys, values, &n, &shift, &bits, &space.counts, &space.totals, keys_out, values_out],
             )?;
         }
         Ok(from)
