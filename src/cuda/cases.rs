@@ -31,9 +31,9 @@ macro_rules! list {
     };
 }
 
-/// Cases of buffers, queues and launches. Each leaves the backend as it was.
+/// Cases of buffers, queues and launches, of the fields, and of operations that are short of memory. Each leaves the backend as it was.
 pub fn cases() -> Vec<Case<Cuda>> {
-    list! { "host",
+    let mut cases = list! { "host",
         uploads_are_copies
         uploads_from_many_threads
         empty_buffers
@@ -52,7 +52,10 @@ pub fn cases() -> Vec<Case<Cuda>> {
         exhausted_memory
         memory_freed_elsewhere
         refused_launches
-    }
+    };
+    cases.extend(super::field_cases::cases());
+    cases.extend(super::msm::cases::cases());
+    cases
 }
 
 /// Cases after which the device's context is lost: each needs a process of its own.

@@ -3,6 +3,8 @@
 #[cfg(feature = "conformance")]
 pub(crate) mod cases;
 mod device;
+#[cfg(feature = "conformance")]
+mod field_cases;
 mod launch;
 mod lookup;
 mod matrix;
