@@ -31,10 +31,9 @@ macro_rules! list {
     };
 }
 
-/// Cases of buffers, queues and launches. Each leaves the backend as it was.
+/// Cases of buffers, queues and launches, and of the kernels' parts that no operation shows. Each leaves the backend as it was.
 pub fn cases() -> Vec<Case<Cuda>> {
-    let mut cases = super::ntt::cases();
-    cases.extend(list! { "host",
+    let mut cases = list! { "host",
         uploads_are_copies
         uploads_from_many_threads
         downloads_to_page_locked_memory
@@ -53,7 +52,10 @@ pub fn cases() -> Vec<Case<Cuda>> {
         exhausted_memory
         memory_freed_elsewhere
         refused_launches
-    });
+    };
+    cases.extend(super::field_cases::cases());
+    cases.extend(super::msm::cases::cases());
+    cases.extend(super::ntt::cases());
     cases
 }
 
