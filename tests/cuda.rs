@@ -1,6 +1,9 @@
 //! The conformance cases on [`Cuda`], by family, where there is a driver. Without one they are listed as *ignored*, with the
 //! reason, and fail if they are asked for by `--ignored`.
 
+#[path = "cuda/lookup.rs"]
+mod own_lookup;
+
 use libtest_mimic::{Arguments, Trial};
 use zkmill::Cuda;
 use zkmill::conformance::cases;
@@ -24,13 +27,21 @@ fn main() {
 type Case = fn(&Cuda);
 
 macro_rules! families {
-    ($($family:ident: $($case:ident)*;)*) => {
-        vec![$($((concat!(stringify!($family), "::", stringify!($case)), cases::$family::$case as Case),)*)*]
+    ($($place:ident::$family:ident: $($case:ident)*;)*) => {
+        vec![$($((concat!(stringify!($family), "::", stringify!($case)), $place::$family::$case as Case),)*)*]
     };
+}
+
+/// What the suite does not reach because the device takes paths of its own.
+mod own {
+    pub(crate) use super::own_lookup as cuda_lookup;
 }
 
 fn registered() -> Vec<(&'static str, Case)> {
     families! {
-        memory: round_trips views refusals foreign_bytes;
+        cases::memory: round_trips views refusals foreign_bytes;
+        cases::lookup: tables helpers fractions scans permutations strangers refusals;
+        cases::lookup_long: counts columns;
+        own::cuda_lookup: extents many_columns long_scans long_permutations long_helpers other_keys foreigners;
     }
 }

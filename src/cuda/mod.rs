@@ -2,6 +2,7 @@
 
 mod device;
 mod launch;
+mod lookup;
 mod memory;
 mod queue;
 mod raw;
