@@ -26,6 +26,11 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::{Backend, Element, Error, Fr, Memory, Result, Scalar};
 
+/// Cases of [`Cuda`](crate::Cuda)'s host side.
+#[cfg(feature = "cuda")]
+pub mod cuda {
+    pub use crate::cuda::cases::{cases, fatal_cases};
+}
 pub mod lookup;
 pub mod matrix;
 pub mod memory;

@@ -4,7 +4,7 @@ use ark_ff::{AdditiveGroup, BigInt, Field};
 
 use super::{LENGTHS, Outcome, Output, Random, Sample, agree, compare, junk, patterns, settle, upload};
 use crate::lookup::Scan;
-use crate::{Backend, Fr, Key, Lookup};
+use crate::{Fr, Key, Lookup};
 
 const SCANS: [Scan; 2] = [Scan::Inclusive, Scan::Exclusive];
 
@@ -92,8 +92,8 @@ fn drawn_any<T: Clone>(random: &mut Random, table: &[T], bound: usize) -> Vec<T>
 }
 
 /// Tables of every key type, with repeated rows, one row, no rows; no columns, empty columns, several columns.
-pub fn tables<B: Backend>(backend: &B) {
-    fn of<T: Sample + Key, B: Backend>(backend: &B) {
+pub fn tables<B: Lookup>(backend: &B) {
+    fn of<T: Sample + Key, B: Lookup>(backend: &B) {
         let mut random = Random::new();
         let keys = std::any::type_name::<T>();
         agree!(backend, multiplicities::<T, _>(&[], &[], 0), "nothing, {keys}");
@@ -135,7 +135,7 @@ pub fn tables<B: Backend>(backend: &B) {
 }
 
 /// Helper columns: with and without numerators, with poles.
-pub fn helpers<B: Backend>(backend: &B) {
+pub fn helpers<B: Lookup>(backend: &B) {
     let mut random = Random::new();
     for len in LENGTHS {
         for column in patterns::<Fr>(&mut random, len) {
@@ -155,7 +155,7 @@ pub fn helpers<B: Backend>(backend: &B) {
 }
 
 /// Layers of the fraction tree, zeros among numerators and denominators.
-pub fn fractions<B: Backend>(backend: &B) {
+pub fn fractions<B: Lookup>(backend: &B) {
     let mut random = Random::new();
     for len in LENGTHS {
         for q in patterns::<Fr>(&mut random, 2 * len) {
@@ -167,7 +167,7 @@ pub fn fractions<B: Backend>(backend: &B) {
 }
 
 /// Running products and sums, of both kinds.
-pub fn scans<B: Backend>(backend: &B) {
+pub fn scans<B: Lookup>(backend: &B) {
     let mut random = Random::new();
     for len in LENGTHS.into_iter().chain([1000, 4097]) {
         for values in patterns::<Fr>(&mut random, len) {
@@ -180,7 +180,7 @@ pub fn scans<B: Backend>(backend: &B) {
 }
 
 /// halo2's permuted columns, with repeated values on either side.
-pub fn permutations<B: Backend>(backend: &B) {
+pub fn permutations<B: Lookup>(backend: &B) {
     let mut random = Random::new();
     for len in LENGTHS {
         let distinct: Vec<Fr> = random.mixed(len);
@@ -199,8 +199,8 @@ pub fn permutations<B: Backend>(backend: &B) {
 }
 
 /// The first stranger is named, by column, then row.
-pub fn strangers<B: Backend>(backend: &B) {
-    fn of<T: Sample + Key, B: Backend>(backend: &B, table: &[T], strangers: &[T]) {
+pub fn strangers<B: Lookup>(backend: &B) {
+    fn of<T: Sample + Key, B: Lookup>(backend: &B, table: &[T], strangers: &[T]) {
         let mut random = Random::new();
         agree!(backend, multiplicities(&[], &[strangers.to_vec()], 0), "an empty table");
         for case in 0..60 {
@@ -233,7 +233,7 @@ pub fn strangers<B: Backend>(backend: &B) {
 }
 
 /// Lengths that do not fit each other.
-pub fn refusals<B: Backend>(backend: &B) {
+pub fn refusals<B: Lookup>(backend: &B) {
     let mut random = Random::new();
     for case in 0..200 {
         let len = random.below(6);
@@ -259,8 +259,8 @@ pub mod long {
     use std::collections::HashMap;
 
     /// Multiplicities in large tables and columns, against a hash map; the last row is a stranger.
-    pub fn counts<B: Backend>(backend: &B) {
-        fn of<T: Sample + Key, B: Backend>(backend: &B, table: Vec<T>, stranger: T) {
+    pub fn counts<B: Lookup>(backend: &B) {
+        fn of<T: Sample + Key, B: Lookup>(backend: &B, table: Vec<T>, stranger: T) {
             let mut random = Random::new();
             let mut columns: Vec<Vec<T>> =
                 [1 << 15, 1, 40_001].into_iter().map(|len| drawn(&mut random, &table, len)).collect();
@@ -288,7 +288,7 @@ pub mod long {
 
     /// Columns long enough to be split over threads: against the reference where it is linear, for `permute` against what
     /// defines it.
-    pub fn columns<B: Backend>(backend: &B) {
+    pub fn columns<B: Lookup>(backend: &B) {
         let mut random = Random::new();
         let len = (1 << 14) + 1;
         let column: Vec<Fr> = random.mixed(len);

@@ -4,7 +4,7 @@ use ark_ff::{AdditiveGroup, Field};
 
 use super::{Outcome, Output, Random, Sample, agree, junk, patterns, settle, upload};
 use crate::matrix::MAX_INNER;
-use crate::{Backend, Fr, Int, Matrix};
+use crate::{Fr, Int, Matrix};
 
 fn bind_rows<I: Int, B: Matrix>(backend: &B, m: &[I], weight: &[Fr], out: usize) -> Outcome<Fr> {
     let (m, weight) = (upload(backend, m), upload(backend, weight));
@@ -28,7 +28,7 @@ fn gemm<B: Matrix>(backend: &B, inner: usize, a: &[i8], b: &[i8], out: usize) ->
 }
 
 /// Both bindings of one matrix.
-fn bindings<I: Sample + Int, B: Backend>(backend: &B, m: &[I], shape: (usize, usize), weights: [&[Fr]; 2]) {
+fn bindings<I: Sample + Int, B: Matrix>(backend: &B, m: &[I], shape: (usize, usize), weights: [&[Fr]; 2]) {
     let ((rows, cols), [left, right]) = (shape, weights);
     let entries = std::any::type_name::<I>();
     agree!(backend, bind_rows(m, left, cols), "{rows} x {cols} of {entries}");
@@ -36,8 +36,8 @@ fn bindings<I: Sample + Int, B: Backend>(backend: &B, m: &[I], shape: (usize, us
 }
 
 /// Empty, thin, odd and square matrices of every integer type.
-pub fn shapes<B: Backend>(backend: &B) {
-    fn of<I: Sample + Int, B: Backend>(backend: &B) {
+pub fn shapes<B: Matrix>(backend: &B) {
+    fn of<I: Sample + Int, B: Matrix>(backend: &B) {
         let mut random = Random::new();
         for shape @ (rows, cols) in [
             (0, 0),
@@ -73,8 +73,8 @@ pub fn shapes<B: Backend>(backend: &B) {
 }
 
 /// Constant matrices of each extreme against extreme weights, where sums grow fastest.
-pub fn extremes<B: Backend>(backend: &B) {
-    fn of<I: Sample + Int, B: Backend>(backend: &B) {
+pub fn extremes<B: Matrix>(backend: &B) {
+    fn of<I: Sample + Int, B: Matrix>(backend: &B) {
         let mut random = Random::new();
         for (rows, cols) in [(3, 70), (70, 3)] {
             for m in patterns::<I>(&mut random, rows * cols) {
@@ -95,7 +95,7 @@ pub fn extremes<B: Backend>(backend: &B) {
 }
 
 /// Integer products of odd shapes and extreme entries.
-pub fn products<B: Backend>(backend: &B) {
+pub fn products<B: Matrix>(backend: &B) {
     let mut random = Random::new();
     for (rows, inner, cols) in [
         (0, 0, 0),
@@ -129,7 +129,7 @@ pub fn products<B: Backend>(backend: &B) {
 }
 
 /// Lengths that make no matrices, inner dimensions that are zero or too long.
-pub fn refusals<B: Backend>(backend: &B) {
+pub fn refusals<B: Matrix>(backend: &B) {
     let mut random = Random::new();
     for case in 0..300 {
         let (rows, cols) = (random.below(5), random.below(5));
@@ -154,8 +154,8 @@ pub mod long {
     use super::*;
 
     /// Matrices long in one or both directions, all entries extreme: accumulators must not overflow.
-    pub fn deep_sums<B: Backend>(backend: &B) {
-        fn of<I: Sample + Int, B: Backend>(backend: &B) {
+    pub fn deep_sums<B: Matrix>(backend: &B) {
+        fn of<I: Sample + Int, B: Matrix>(backend: &B) {
             let mut random = Random::new();
             let worst = Fr::edges()[2];
             for shape @ (rows, cols) in [(70_001, 1), (1, 70_001), (1025, 130), (130, 1025)] {

@@ -6,11 +6,11 @@ use ark_ec::AffineRepr;
 use ark_ff::{BigInt, Fp, PrimeField};
 
 use super::{Random, Sample, download, upload};
-use crate::{Backend, Element, Error, Fq, Fr, G1Affine, G2Affine, Len, Result};
+use crate::{Element, Error, Fq, Fr, G1Affine, G2Affine, Len, Memory, Result, Vector};
 
 /// What is uploaded comes back, for every element type; new memory is zero.
-pub fn round_trips<B: Backend>(backend: &B) {
-    fn of<T: Element, B: Backend>(backend: &B, values: &[T]) {
+pub fn round_trips<B: Memory>(backend: &B) {
+    fn of<T: Element, B: Memory>(backend: &B, values: &[T]) {
         for len in 0..=values.len() {
             let buffer = upload(backend, &values[..len]);
             assert_eq!(buffer.len(), len);
@@ -21,7 +21,7 @@ pub fn round_trips<B: Backend>(backend: &B) {
             assert_eq!(download(backend, B::view(&fresh)), vec![T::ZEROED; len]);
         }
     }
-    fn scalars<T: Sample, B: Backend>(backend: &B) {
+    fn scalars<T: Sample, B: Memory>(backend: &B) {
         let mut values = T::edges();
         values.extend(Random::new().values::<T>(5));
         of(backend, &values);
@@ -44,7 +44,7 @@ pub fn round_trips<B: Backend>(backend: &B) {
 }
 
 /// Parts of views are the parts of the vector; writing through one changes nothing else.
-pub fn views<B: Backend>(backend: &B) {
+pub fn views<B: Memory>(backend: &B) {
     let host: Vec<u32> = (10..20).collect();
     let mut buffer = upload(backend, &host);
     for at in 0..=host.len() {
@@ -74,7 +74,7 @@ pub fn views<B: Backend>(backend: &B) {
 }
 
 /// Wrong lengths and impossible sizes are errors, and change nothing.
-pub fn refusals<B: Backend>(backend: &B) {
+pub fn refusals<B: Memory>(backend: &B) {
     fn shape<T>(result: Result<T>, what: &str) {
         match result {
             Err(Error::Shape { .. }) => {}
@@ -114,8 +114,8 @@ pub fn refusals<B: Backend>(backend: &B) {
 }
 
 /// Values that are not below their modulus do not get onto the backend.
-pub fn foreign_bytes<B: Backend>(backend: &B) {
-    fn refused<T: Element, B: Backend>(backend: &B, good: T, bad: T) {
+pub fn foreign_bytes<B: Memory>(backend: &B) {
+    fn refused<T: Element, B: Memory>(backend: &B, good: T, bad: T) {
         for index in [0, 1, 4] {
             let mut host = vec![good; 5];
             host[index..].fill(bad);
@@ -145,7 +145,7 @@ pub fn foreign_bytes<B: Backend>(backend: &B) {
 }
 
 /// `join` runs both closures, nested too, and returns the first error.
-pub fn joins<B: Backend>(backend: &B) {
+pub fn joins<B: Vector>(backend: &B) {
     let input = upload(backend, &[Fr::from(2u64); 9]);
     let doubled = |backend: &B, factor: u64| {
         let mut out = backend.alloc("out", 9)?;

@@ -7,7 +7,7 @@ use ark_ec::short_weierstrass::{Affine, Projective, SWCurveConfig};
 use ark_ff::{AdditiveGroup, BigInt, Fp, PrimeField};
 
 use super::{Outcome, Output, Random, Refusal, Sample, agree, compare, patterns, settle, upload};
-use crate::{Backend, Curve, Fq, Fr, G1, G1Affine, G2, G2Affine, Len, Msm, Scalar};
+use crate::{Curve, Fq, Fr, G1, G1Affine, G2, G2Affine, Len, Msm, Scalar};
 
 /// The sums of `rows` over prepared `points`, written into `out` points.
 fn sums<C: Curve<ScalarField = Fr>, S: Scalar, B: Msm<C>>(
@@ -63,7 +63,7 @@ fn points<C: Curve<ScalarField = Fr>>(
 }
 
 /// Every kind of points with every kind of scalars, short lengths.
-pub fn edges<B: Backend>(backend: &B) {
+pub fn edges<B: Msm<G1> + Msm<G2>>(backend: &B) {
     fn group<C: Curve<ScalarField = Fr>, S: Sample, B: Msm<C>>(backend: &B, lengths: &[usize]) {
         let mut random = Random::new();
         for &len in lengths {
@@ -88,8 +88,8 @@ pub fn edges<B: Backend>(backend: &B) {
 }
 
 /// Every scalar type, extremes included.
-pub fn widths<B: Backend>(backend: &B) {
-    fn width<S: Sample, B: Backend>(backend: &B) {
+pub fn widths<B: Msm<G1> + Msm<G2>>(backend: &B) {
+    fn width<S: Sample, B: Msm<G1> + Msm<G2>>(backend: &B) {
         let mut random = Random::new();
         let scalars = std::any::type_name::<S>();
         for len in [1, 4, 30] {
@@ -113,7 +113,7 @@ pub fn widths<B: Backend>(backend: &B) {
 }
 
 /// Uneven rows, no rows, empty rows, many short rows.
-pub fn batches<B: Backend>(backend: &B) {
+pub fn batches<B: Msm<G1> + Msm<G2>>(backend: &B) {
     let mut random = Random::new();
     let (points, _) = progression::<G1>(random.field(), random.field(), 40);
     agree!(backend, sums::<G1, Fr, _>(&points, 0, &[], 0), "no rows");
@@ -131,7 +131,7 @@ pub fn batches<B: Backend>(backend: &B) {
 }
 
 /// Precomputed multiples change the cost, not the sums.
-pub fn budgets<B: Backend>(backend: &B) {
+pub fn budgets<B: Msm<G1> + Msm<G2>>(backend: &B) {
     let mut random = Random::new();
     for len in [1usize, 2, 33] {
         let [.., (_, points)] = points::<G1>(&mut random, len);
@@ -149,7 +149,7 @@ pub fn budgets<B: Backend>(backend: &B) {
 }
 
 /// Few distinct points and scalars in longer sums, where buckets meet equal and opposite points again and again.
-pub fn collisions<B: Backend>(backend: &B) {
+pub fn collisions<B: Msm<G1> + Msm<G2>>(backend: &B) {
     let mut random = Random::new();
     for len in [127usize, 256, 257] {
         let few = [1u64, 2, 3].map(|k| (Projective::<G1>::from(G1::GENERATOR) * Fr::from(k)).into_affine());
@@ -170,7 +170,7 @@ pub fn collisions<B: Backend>(backend: &B) {
 }
 
 /// Points off the curve, coordinates not below the modulus, rows longer than the bases, `out` of another length.
-pub fn refusals<B: Backend>(backend: &B) {
+pub fn refusals<B: Msm<G1> + Msm<G2>>(backend: &B) {
     let mut random = Random::new();
     let (points, _) = progression::<G1>(random.field(), random.field(), 6);
     for case in 0..150 {
@@ -219,7 +219,7 @@ pub mod long {
     use super::*;
 
     /// Bases with known logarithms `a_i`: the sum is `(sum_i s_i a_i) G`.
-    pub fn known_logarithms<B: Backend>(backend: &B) {
+    pub fn known_logarithms<B: Msm<G1> + Msm<G2>>(backend: &B) {
         fn check<C: Curve<ScalarField = Fr>, S: Sample, B: Msm<C>>(backend: &B, len: usize, budget: usize) {
             let mut random = Random::new();
             let (points, logarithms) = progression::<C>(random.field(), random.field(), len);

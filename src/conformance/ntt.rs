@@ -4,7 +4,7 @@ use ark_ff::{AdditiveGroup, FftField, Field};
 
 use super::{Outcome, Output, Random, Refusal, agree, compare, patterns, settle};
 use crate::ntt::{Direction, Order, Transform};
-use crate::{Backend, Error, Fr, Ntt};
+use crate::{Error, Fr, Ntt};
 
 const DIRECTIONS: [Direction; 2] = [Direction::Forward, Direction::Inverse];
 const ORDERS: [Order; 2] = [Order::Natural, Order::BitReversed];
@@ -24,7 +24,7 @@ fn cosets(random: &mut Random, log_n: u32) -> Vec<Option<Fr>> {
 }
 
 /// Lengths `2^0` to `2^8`, all directions, orders and kinds of cosets; constant, extreme and random values.
-pub fn edges<B: Backend>(backend: &B) {
+pub fn edges<B: Ntt>(backend: &B) {
     let mut random = Random::new();
     for log_n in 0..=8 {
         // All patterns where they are cheap, one vector of every kind of value where they are not.
@@ -42,7 +42,7 @@ pub fn edges<B: Backend>(backend: &B) {
 }
 
 /// Batches of none, one, and more items than a processor has cores.
-pub fn batches<B: Backend>(backend: &B) {
+pub fn batches<B: Ntt>(backend: &B) {
     let mut random = Random::new();
     for (log_n, count) in [(0, 0), (3, 0), (0, 1), (0, 100), (1, 33), (4, 1), (4, 2), (4, 67), (7, 5)] {
         let items: Vec<Vec<Fr>> = (0..count).map(|_| random.mixed(1 << log_n)).collect();
@@ -54,7 +54,7 @@ pub fn batches<B: Backend>(backend: &B) {
 }
 
 /// The inverse undoes the forward transform, in either order, on and off cosets.
-pub fn inverses<B: Backend>(backend: &B) {
+pub fn inverses<B: Ntt>(backend: &B) {
     let mut random = Random::new();
     for log_n in 0..=9 {
         let item = random.mixed::<Fr>(1 << log_n);
@@ -72,7 +72,7 @@ pub fn inverses<B: Backend>(backend: &B) {
 }
 
 /// Lengths that are not the domain's, the coset of zero, lengths without a root of unity.
-pub fn refusals<B: Backend>(backend: &B) {
+pub fn refusals<B: Ntt>(backend: &B) {
     let mut random = Random::new();
     for log_n in [29, 30, 63, 64, 1 << 16, u32::MAX] {
         assert!(
@@ -100,7 +100,7 @@ pub mod long {
     use super::*;
 
     /// A transform's outputs are the polynomial's values, at a few places by Horner's rule; and the inverse undoes it.
-    pub fn evaluations<B: Backend>(backend: &B) {
+    pub fn evaluations<B: Ntt>(backend: &B) {
         let mut random = Random::new();
         for log_n in 9..=18u32 {
             let n = 1usize << log_n;

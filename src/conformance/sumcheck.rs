@@ -4,7 +4,7 @@ use ark_ff::{AdditiveGroup, BigInt, Field};
 
 use super::{Outcome, Output, Random, Sample, agree, compare, download, junk, settle, upload};
 use crate::sumcheck::{Form, Term, interpolate};
-use crate::{Backend, Error, Fr, Reference, Scalar, Sumcheck};
+use crate::{Error, Fr, Reference, Scalar, Sumcheck};
 
 /// Every round of a sumcheck with the given challenges: round polynomials, live tables, the form's claim and scale, and
 /// the tables' last values.
@@ -119,7 +119,7 @@ fn variants(random: &mut Random, form: &Form, tables: &[Vec<Fr>]) -> Vec<(&'stat
 }
 
 /// Whole sumchecks: every summand, weighted or not, its claim known or not, 1 to 6 variables.
-pub fn rounds<B: Backend>(backend: &B) {
+pub fn rounds<B: Sumcheck>(backend: &B) {
     let mut random = Random::new();
     for variables in [1, 2, 3, 6] {
         for (terms, count) in summands(&mut random) {
@@ -145,7 +145,7 @@ pub fn rounds<B: Backend>(backend: &B) {
 }
 
 /// More tables than the summand uses, which are folded too, and tables longer than their live part.
-pub fn tables_beyond_the_form<B: Backend>(backend: &B) {
+pub fn tables_beyond_the_form<B: Sumcheck>(backend: &B) {
     let mut random = Random::new();
     for variables in [1, 3, 5] {
         let len = 1 << variables;
@@ -159,7 +159,7 @@ pub fn tables_beyond_the_form<B: Backend>(backend: &B) {
 }
 
 /// The verifier's checks hold: `s_i(0) + s_i(1)` is the claim, which ends at the summand's value at the challenges.
-pub fn identities<B: Backend>(backend: &B) {
+pub fn identities<B: Sumcheck>(backend: &B) {
     let mut random = Random::new();
     let variables = 5;
     for (terms, count) in summands(&mut random) {
@@ -192,7 +192,7 @@ pub fn identities<B: Backend>(backend: &B) {
 }
 
 /// `eq` tables from no variables to ten, at corners and at random points.
-pub fn equality<B: Backend>(backend: &B) {
+pub fn equality<B: Sumcheck>(backend: &B) {
     let mut random = Random::new();
     for variables in 0..=10usize {
         let corner = (0..variables).map(|i| Fr::from((i % 3 == 0) as u64)).collect();
@@ -205,8 +205,8 @@ pub fn equality<B: Backend>(backend: &B) {
 }
 
 /// Evaluation of every scalar type, and binding.
-pub fn evaluations<B: Backend>(backend: &B) {
-    fn of<T: Sample, B: Backend>(backend: &B) {
+pub fn evaluations<B: Sumcheck>(backend: &B) {
+    fn of<T: Sample, B: Sumcheck>(backend: &B) {
         let mut random = Random::new();
         let values = std::any::type_name::<T>();
         for variables in 0..=9usize {
@@ -235,7 +235,7 @@ pub fn evaluations<B: Backend>(backend: &B) {
 }
 
 /// Tables too short or missing, challenges too early or missing, no variable left, lengths that are no cube.
-pub fn refusals<B: Backend>(backend: &B) {
+pub fn refusals<B: Sumcheck>(backend: &B) {
     let mut random = Random::new();
     for case in 0..300 {
         let variables = random.below(4);
@@ -290,7 +290,7 @@ pub mod long {
     use super::*;
 
     /// Sumchecks over thirteen variables, and evaluation in sixteen by binding one after the other.
-    pub fn many_variables<B: Backend>(backend: &B) {
+    pub fn many_variables<B: Sumcheck>(backend: &B) {
         let mut random = Random::new();
         let variables = 13;
         for (terms, count) in summands(&mut random).into_iter().skip(5).take(5) {

@@ -3,7 +3,7 @@
 use ark_ff::{AdditiveGroup, BigInt, Field};
 
 use super::{LENGTHS, Outcome, Output, Random, Sample, agree, junk, patterns, settle, upload};
-use crate::{Backend, Fr, Scalar, Vector};
+use crate::{Fr, Scalar, Vector};
 
 fn fill<B: Vector>(backend: &B, value: Fr, out: usize) -> Outcome<Fr> {
     let mut out = Output::new(backend, &junk(out));
@@ -47,7 +47,7 @@ fn powers<B: Vector>(backend: &B, scale: Fr, base: Fr, out: usize) -> Outcome<Fr
 }
 
 /// Every operation at every length, on constant, extreme and random vectors.
-pub fn edges<B: Backend>(backend: &B) {
+pub fn edges<B: Vector>(backend: &B) {
     let mut random = Random::new();
     for len in LENGTHS {
         let other: Vec<Fr> = random.mixed(len);
@@ -77,8 +77,8 @@ pub fn edges<B: Backend>(backend: &B) {
 }
 
 /// Combinations of every scalar type, of one to many vectors.
-pub fn widths<B: Backend>(backend: &B) {
-    fn of<T: Sample, B: Backend>(backend: &B) {
+pub fn widths<B: Vector>(backend: &B) {
+    fn of<T: Sample, B: Vector>(backend: &B) {
         let mut random = Random::new();
         let values = std::any::type_name::<T>();
         for len in [1, 30, 129] {
@@ -113,7 +113,7 @@ pub fn widths<B: Backend>(backend: &B) {
 }
 
 /// Lengths that differ.
-pub fn refusals<B: Backend>(backend: &B) {
+pub fn refusals<B: Vector>(backend: &B) {
     let mut random = Random::new();
     for case in 0..200 {
         let len = random.below(5);
@@ -133,7 +133,7 @@ pub mod long {
     use super::*;
 
     /// Every operation at a length that no block divides.
-    pub fn long_vectors<B: Backend>(backend: &B) {
+    pub fn long_vectors<B: Vector>(backend: &B) {
         let mut random = Random::new();
         for len in [(1 << 14) - 1, (1 << 14) + 1] {
             let (a, b): (Vec<Fr>, Vec<Fr>) = (random.mixed(len), random.mixed(len));
