@@ -133,8 +133,8 @@ __device__ __forceinline__ Fr combine(const Sum* sums) {
 // Part of out[c] = sum_r weight[r] * m[r][c] for a `rows` x `cols` matrix: block b works on column tile b % tiles and on the rows of
 // chunk b / tiles, whose sums it writes to out[chunk][c].
 //
-// A thread has RUN neighbouring columns. 2^lane_bits threads share them where the matrix is narrow, each with every so
-// manieth row, so that a warp reads one contiguous piece of the matrix either way. A chunk has at most 2^15 rows a thread.
+// A thread has RUN neighbouring columns. 2^lane_bits threads share them where the matrix is narrow, each with every
+// 2^lane_bits-th row, so that a warp reads one contiguous piece of the matrix either way. A chunk has at most 2^15 rows a thread.
 template <class T>
 __device__ __forceinline__ void matrix_bind_rows(const T* m, const Fr* weight, Fr* out, uint64_t rows, uint64_t cols,
                                                  uint64_t chunk_rows, uint32_t tiles, uint32_t lane_bits) {

@@ -6,7 +6,7 @@
 use std::any::TypeId;
 
 use super::{Buffer, Cuda, Grid, Kernel, Module, View, ViewMut};
-use crate::backend::{Len, Memory};
+use crate::backend::Len;
 use crate::element::{Element, Fr, Int};
 use crate::error::{Error, Result};
 use crate::matrix::{Matrix, check_bind, check_gemm};
@@ -33,16 +33,19 @@ const GEMM: Kernel = kernel("matrix_gemm_i8");
 
 /// Threads of a block.
 const THREADS: u32 = 128;
-/// Weights that a block takes at a time; chunks are whole numbers of them.
+/// Weights that a block takes at a time.
 const TILE: usize = 256;
+/// Rows from which a chunk of them is worth the reduction of its sums.
+const FEW_ROWS: usize = 64;
 /// Products that a 64-bit sum is sure to hold.
 const SAFE: usize = 1 << 15;
 /// Lanes that share rows when columns are bound.
 const LANES: u32 = 8;
-/// Sides of a tile of the integer product, and the part of the inner dimension that is a multiple of all others.
+/// Rows and columns of a tile of the integer product.
 const SIDE: usize = 64;
+/// What parts of its inner dimension are multiples of.
 const DEPTH: usize = 64;
-/// Blocks for which there is room on a multiprocessor.
+/// Blocks that keep a multiprocessor busy.
 const RESIDENT: usize = 4;
 
 /// An integer type that has kernels.
@@ -186,7 +189,7 @@ impl Cuda {
         let groups = runs.min(THREADS as usize).next_power_of_two();
         let lanes = THREADS as usize / groups;
         let tiles = runs.div_ceil(groups);
-        let (chunk, chunks) = self.chunks(tiles, rows, TILE, SAFE * lanes);
+        let (chunk, chunks) = self.chunks(tiles, rows, FEW_ROWS.max(lanes), SAFE * lanes);
         let grid = blocks("bind_rows", tiles, chunks)?;
         let lane_bits = lanes.trailing_zeros();
         let launch = |out: &dyn super::Argument| {
@@ -263,7 +266,7 @@ impl Cuda {
 /// A block for each tile of each chunk.
 ///
 /// # Errors
-/// [`Error::Launch`](crate::Error::Launch) later, if there are more than a grid has.
+/// [`Error::Unavailable`] if there are more than a grid can have.
 fn blocks(op: &'static str, tiles: usize, chunks: usize) -> Result<Grid> {
     let blocks = tiles.checked_mul(chunks).and_then(|blocks| u32::try_from(blocks).ok());
     let too_many =

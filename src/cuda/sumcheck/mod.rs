@@ -40,6 +40,9 @@ const EQ: Kernel = kernel("sumcheck_eq");
 /// Rows of partial sums that the host adds itself.
 const DIRECT_ROWS: usize = 32;
 
+/// Variables from which a sample less is worth an inversion.
+const CLAIM_PAYS: usize = 8;
+
 /// Variables from which integers are evaluated as a matrix: below, launches cost more than multiplications.
 const MATRIX_PAYS: usize = 14;
 
@@ -110,7 +113,8 @@ impl Cuda {
             let at_one = form.scale() * point[0];
             [form.scale() - at_one, at_one]
         });
-        let claim = form.claim().filter(|_| line.is_none_or(|line| line[1] != Fr::ZERO));
+        let claim =
+            form.claim().filter(|_| variables >= CLAIM_PAYS && line.is_none_or(|line| line[1] != Fr::ZERO));
         let samples = Samples { degree: plan.degree, skip_one: claim.is_some() && plan.degree > 0 };
         let sums = if plan.is_constant() {
             if let Some(r) = bind {
