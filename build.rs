@@ -1,4 +1,4 @@
-//! Compiles `kernels/device/*.cu` for the feature `cuda`; without it there is nothing to do.
+//! Compiles `kernels/device/*.cu` (and the tests' own, with the feature `conformance`) for the feature `cuda`; without it there is nothing to do.
 //!
 //! Every source file becomes one fat binary: machine code for each architecture of `ZKMILL_CUDA_ARCHS`, and PTX for the
 //! oldest supported one, which the driver compiles for all others. `images.rs` in `OUT_DIR` embeds them.
@@ -42,7 +42,10 @@ fn compile_kernels() -> Result<(), String> {
     }
     let root = PathBuf::from(required("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(required("OUT_DIR")?);
-    let sources = sources(&root.join("kernels/device"))?;
+    let mut sources = sources(&root.join("kernels/device"))?;
+    if env::var_os("CARGO_FEATURE_CONFORMANCE").is_some() {
+        sources.push(root.join("kernels/conformance/probe.cu"));
+    }
     let architectures = architectures()?;
     if !sources.is_empty() {
         let nvcc = find_nvcc()?;

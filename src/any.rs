@@ -4,6 +4,7 @@ use ark_ec::short_weierstrass::Affine;
 
 use crate::backend::{Halves, Len, Memory};
 use crate::cpu::{Cpu, Tier};
+use crate::cuda::Cuda;
 use crate::curve::Curve;
 use crate::delegate::{Pick, call, operations};
 use crate::element::{Element, Fr, Int, Key, Scalar};
@@ -30,6 +31,8 @@ use crate::{Lookup, Matrix, Msm, Ntt, Sumcheck, Vector};
 pub enum Any {
     /// The host's processor.
     Cpu(Cpu),
+    /// An NVIDIA GPU. There are no such values without the feature `cuda`.
+    Cuda(Cuda),
     /// The naive backend.
     Reference(Reference),
 }
@@ -37,15 +40,18 @@ pub enum Any {
 type Make = fn() -> Result<Any>;
 
 /// Every name that [`Any::from_name`] takes, and what it makes.
-const CHOICES: [(&str, Make); 4] = [
+const CHOICES: &[(&str, Make)] = &[
     ("cpu", || Ok(Any::Cpu(Cpu::new()))),
     ("cpu-ifma", || Cpu::with_tier(Tier::Ifma).map(Any::Cpu)),
     ("cpu-portable", || Cpu::with_tier(Tier::Portable).map(Any::Cpu)),
+    #[cfg(feature = "cuda")]
+    ("cuda", || Cuda::new().map(Any::Cuda)),
     ("reference", || Ok(Any::Reference(Reference))),
 ];
 
 impl Any {
-    /// The backend of this name: `cpu` (its fastest tier), `cpu-ifma`, `cpu-portable`, or `reference`.
+    /// The backend of this name: `cpu` (its fastest tier), `cpu-ifma`, `cpu-portable`, `cuda` (the first device; with the
+    /// feature `cuda`), or `reference`.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if there is no such backend, with the names that there are, or if it cannot run here.
@@ -65,9 +71,12 @@ impl Any {
         CHOICES.iter().map(|(name, _)| *name)
     }
 
-    /// The fastest backend that is compiled in and runs on this machine.
+    /// The fastest backend that is compiled in and runs on this machine: the first CUDA device, or else the processor.
     pub fn best() -> Self {
-        let backend = Self::Cpu(Cpu::new());
+        let backend = Cuda::new().map(Self::Cuda).unwrap_or_else(|error| {
+            log::debug!("no CUDA device: {error}");
+            Self::Cpu(Cpu::new())
+        });
         log::info!("best backend: {}", backend.name());
         backend
     }
@@ -76,65 +85,65 @@ impl Any {
 /// A buffer, view or handle of one of the backends behind [`Any`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum OneOf<C, R> {
+pub enum OneOf<C, G, R> {
     /// Of the [`Cpu`].
     Cpu(C),
+    /// Of the [`Cuda`].
+    Cuda(G),
     /// Of the [`Reference`].
     Reference(R),
 }
 
-impl<C, R> OneOf<C, R> {
-    fn by_ref(&self) -> OneOf<&C, &R> {
+impl<C, G, R> OneOf<C, G, R> {
+    fn by_ref(&self) -> OneOf<&C, &G, &R> {
         match self {
             Self::Cpu(part) => OneOf::Cpu(part),
+            Self::Cuda(part) => OneOf::Cuda(part),
             Self::Reference(part) => OneOf::Reference(part),
         }
     }
 
-    fn by_mut(&mut self) -> OneOf<&mut C, &mut R> {
+    fn by_mut(&mut self) -> OneOf<&mut C, &mut G, &mut R> {
         match self {
             Self::Cpu(part) => OneOf::Cpu(part),
+            Self::Cuda(part) => OneOf::Cuda(part),
             Self::Reference(part) => OneOf::Reference(part),
         }
     }
 }
 
-impl<C: Len, R: Len> Len for OneOf<C, R> {
+impl<C: Len, G: Len, R: Len> Len for OneOf<C, G, R> {
     fn len(&self) -> usize {
         match self {
             Self::Cpu(part) => part.len(),
+            Self::Cuda(part) => part.len(),
             Self::Reference(part) => part.len(),
         }
     }
 }
 
-impl<C, R> Pick<Cpu> for OneOf<C, R> {
-    type Part = C;
+macro_rules! picks {
+    ($($backend:ident: $part:ident),*) => {$(
+        impl<C, G, R> Pick<$backend> for OneOf<C, G, R> {
+            type Part = $part;
 
-    fn pick(self, op: &'static str) -> Result<C> {
-        match self {
-            Self::Cpu(part) => Ok(part),
-            Self::Reference(_) => Err(Error::Foreign { op }),
+            fn pick(self, op: &'static str) -> Result<$part> {
+                match self {
+                    Self::$backend(part) => Ok(part),
+                    _ => Err(Error::Foreign { op }),
+                }
+            }
         }
-    }
+    )*};
 }
-
-impl<C, R> Pick<Reference> for OneOf<C, R> {
-    type Part = R;
-
-    fn pick(self, op: &'static str) -> Result<R> {
-        match self {
-            Self::Reference(part) => Ok(part),
-            Self::Cpu(_) => Err(Error::Foreign { op }),
-        }
-    }
-}
+picks!(Cpu: C, Cuda: G, Reference: R);
 
 /// Calls the chosen backend with its parts of the arguments.
 macro_rules! chosen {
     ($self:ident, $family:literal, $trait:path, $op:ident, $args:tt) => {
         match $self {
             Any::Cpu(backend) => call!(backend, $trait, $op, Cpu, Cpu, $args),
+            Any::Cuda(backend) => call!(backend, $trait, $op, Cuda, Cuda, $args),
             Any::Reference(backend) => call!(backend, $trait, $op, Reference, Reference, $args),
         }
     };
@@ -145,6 +154,7 @@ macro_rules! made {
     ($self:ident, $backend:ident => $make:expr) => {
         match $self {
             Any::Cpu($backend) => $make.map(OneOf::Cpu),
+            Any::Cuda($backend) => $make.map(OneOf::Cuda),
             Any::Reference($backend) => $make.map(OneOf::Reference),
         }
     };
@@ -155,6 +165,7 @@ macro_rules! mapped {
     ($value:expr, $function:ident) => {
         match $value {
             OneOf::Cpu(part) => OneOf::Cpu(Cpu::$function(part)),
+            OneOf::Cuda(part) => OneOf::Cuda(Cuda::$function(part)),
             OneOf::Reference(part) => OneOf::Reference(Reference::$function(part)),
         }
     };
@@ -167,6 +178,10 @@ macro_rules! halves {
                 let (head, tail) = Cpu::$split(part, $at)?;
                 Ok((OneOf::Cpu(head), OneOf::Cpu(tail)))
             }
+            OneOf::Cuda(part) => {
+                let (head, tail) = Cuda::$split(part, $at)?;
+                Ok((OneOf::Cuda(head), OneOf::Cuda(tail)))
+            }
             OneOf::Reference(part) => {
                 let (head, tail) = Reference::$split(part, $at)?;
                 Ok((OneOf::Reference(head), OneOf::Reference(tail)))
@@ -176,16 +191,25 @@ macro_rules! halves {
 }
 
 impl Memory for Any {
-    type Buffer<T: Element> = OneOf<<Cpu as Memory>::Buffer<T>, <Reference as Memory>::Buffer<T>>;
-    type View<'a, T: Element> = OneOf<<Cpu as Memory>::View<'a, T>, <Reference as Memory>::View<'a, T>>;
-    type ViewMut<'a, T: Element> =
-        OneOf<<Cpu as Memory>::ViewMut<'a, T>, <Reference as Memory>::ViewMut<'a, T>>;
+    type Buffer<T: Element> =
+        OneOf<<Cpu as Memory>::Buffer<T>, <Cuda as Memory>::Buffer<T>, <Reference as Memory>::Buffer<T>>;
+    type View<'a, T: Element> = OneOf<
+        <Cpu as Memory>::View<'a, T>,
+        <Cuda as Memory>::View<'a, T>,
+        <Reference as Memory>::View<'a, T>,
+    >;
+    type ViewMut<'a, T: Element> = OneOf<
+        <Cpu as Memory>::ViewMut<'a, T>,
+        <Cuda as Memory>::ViewMut<'a, T>,
+        <Reference as Memory>::ViewMut<'a, T>,
+    >;
 
     operations! { Copy, chosen }
 
     fn name(&self) -> &str {
         match self {
             Self::Cpu(backend) => backend.name(),
+            Self::Cuda(backend) => backend.name(),
             Self::Reference(backend) => backend.name(),
         }
     }
@@ -217,6 +241,9 @@ impl Memory for Any {
     ) -> Result<(A, B)> {
         match self {
             Self::Cpu(cpu) => cpu.join(|cpu| a(&Self::Cpu(cpu.clone())), |cpu| b(&Self::Cpu(cpu.clone()))),
+            Self::Cuda(cuda) => {
+                cuda.join(|cuda| a(&Self::Cuda(cuda.clone())), |cuda| b(&Self::Cuda(cuda.clone())))
+            }
             Self::Reference(_) => Reference.join(|_| a(self), |_| b(self)),
         }
     }
@@ -250,7 +277,7 @@ impl Memory for Any {
 }
 
 impl Ntt for Any {
-    type Domain = OneOf<<Cpu as Ntt>::Domain, <Reference as Ntt>::Domain>;
+    type Domain = OneOf<<Cpu as Ntt>::Domain, <Cuda as Ntt>::Domain, <Reference as Ntt>::Domain>;
     operations! { Ntt, chosen }
 
     fn domain(&self, log_n: u32) -> Result<Self::Domain> {
@@ -261,8 +288,9 @@ impl Ntt for Any {
 impl<C: Curve> Msm<C> for Any
 where
     Cpu: Msm<C>,
+    Cuda: Msm<C>,
 {
-    type Bases = OneOf<<Cpu as Msm<C>>::Bases, <Reference as Msm<C>>::Bases>;
+    type Bases = OneOf<<Cpu as Msm<C>>::Bases, <Cuda as Msm<C>>::Bases, <Reference as Msm<C>>::Bases>;
     operations! { Msm, chosen }
 
     fn bases(&self, points: &[Affine<C>], budget: usize) -> Result<Self::Bases> {
@@ -271,12 +299,16 @@ where
 }
 
 impl Lookup for Any {
-    type Table<T: Key> = OneOf<<Cpu as Lookup>::Table<T>, <Reference as Lookup>::Table<T>>;
+    type Table<T: Key> =
+        OneOf<<Cpu as Lookup>::Table<T>, <Cuda as Lookup>::Table<T>, <Reference as Lookup>::Table<T>>;
     operations! { Lookup, chosen }
 
     fn table<T: Key>(&self, rows: Self::View<'_, T>) -> Result<Self::Table<T>> {
         match self {
             Self::Cpu(backend) => Ok(OneOf::Cpu(call!(backend, Lookup, table, Cpu, Cpu, [rows: view T])?)),
+            Self::Cuda(backend) => {
+                Ok(OneOf::Cuda(call!(backend, Lookup, table, Cuda, Cuda, [rows: view T])?))
+            }
             Self::Reference(backend) => {
                 Ok(OneOf::Reference(call!(backend, Lookup, table, Reference, Reference, [rows: view T])?))
             }
@@ -304,8 +336,13 @@ mod tests {
     #[test]
     fn every_name_makes_a_backend_and_others_are_told_the_names() {
         for name in Any::names() {
-            assert!(Any::from_name(name).is_ok(), "{name}");
+            match Any::from_name(name) {
+                Ok(backend) => assert!(!backend.name().is_empty()),
+                // Of what this machine does not have.
+                Err(error) => assert!(matches!(error, Error::Unavailable { .. }), "{name}: {error}"),
+            }
         }
+        assert!(Any::from_name("cpu").is_ok() && Any::from_name("reference").is_ok());
         let Err(Error::Unavailable { reason }) = Any::from_name("abacus") else {
             panic!("there is no abacus");
         };

@@ -26,6 +26,11 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::{Backend, Element, Error, Fr, Memory, Result, Scalar};
 
+/// Cases of [`Cuda`](crate::Cuda)'s host side.
+#[cfg(feature = "cuda")]
+pub mod cuda {
+    pub use crate::cuda::cases::{cases, fatal_cases};
+}
 pub mod lookup;
 pub mod matrix;
 pub mod memory;
@@ -59,8 +64,8 @@ macro_rules! __conformance_cases {
             lookup Short { tables helpers fractions scans permutations strangers refusals }
             lookup_long Long { counts columns }
             sumcheck Short { rounds tables_beyond_the_form identities equality evaluations refusals }
-            sumcheck_long Long { many_variables }
-            matrix Short { shapes extremes products refusals }
+            sumcheck_long Long { many_values many_variables }
+            matrix Short { shapes extremes parts products refusals }
             matrix_long Long { deep_sums }
             vector Short { edges widths refusals }
             vector_long Long { long_vectors }
@@ -401,6 +406,8 @@ impl Sample for Fr {
             -word,
             Fr::from(2u64).pow([253]),
             -Fr::from(128u64),
+            // In Montgomery form as signed 32-bit digits a carry runs through all of it.
+            ark_ff::Fp(BigInt([!0 << 31, !0, !0, !0 >> 3 ^ 1 << 60]), std::marker::PhantomData),
         ]
     }
 

@@ -16,6 +16,7 @@
 //! | backend | |
 //! |---|---|
 //! | [`Cpu`] | the host's processor, on all of its cores, in one of several [`Tier`]s |
+//! | [`Cuda`] | an NVIDIA GPU (feature `cuda`) |
 //! | [`Reference`] | the naive oracle |
 //! | [`Any`] | one of these, chosen at run time |
 //! | [`Checked`] | two in lockstep, compared after every operation |
@@ -61,6 +62,9 @@ pub mod conformance;
 mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+#[cfg(not(feature = "cuda"))]
+#[path = "cuda/absent.rs"]
+mod cuda;
 mod curve;
 mod delegate;
 mod element;
@@ -79,7 +83,6 @@ pub use any::{Any, OneOf};
 pub use backend::{Backend, Halves, Len, Memory};
 pub use checked::{Checked, Pair};
 pub use cpu::{Cpu, Tier};
-#[cfg(feature = "cuda")]
 pub use cuda::Cuda;
 pub use curve::{Curve, G1, G1Affine, G2, G2Affine};
 pub use element::{Element, Fq, Fq2, Fr, Int, Key, Scalar, Signed};

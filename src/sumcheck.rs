@@ -11,6 +11,8 @@
 //! polynomial `s_i(X) = sum over x_{i+1}, .., x_n of g(r_1, .., r_{i-1}, X, x_{i+1}, .., x_n)`. The verifier checks
 //! `s_i(0) + s_i(1)` against the running claim and answers with the challenge `r_i`.
 
+pub(crate) mod samples;
+
 use ark_ff::PrimeField;
 
 use crate::backend::Memory;

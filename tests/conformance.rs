@@ -24,6 +24,12 @@ fn main() {
         let checked = move || Ok(Checked::new(Cpu::with_tier(tier)?, Reference));
         stamp(&mut trials, &format!("{name}-checked"), short_cases(), checked);
     }
+    #[cfg(feature = "cuda")]
+    {
+        stamp(&mut trials, "cuda", long_cases(), || Any::from_name("cuda"));
+        let checked = || Ok(Checked::new(zkmill::Cuda::new()?, Cpu::new()));
+        stamp(&mut trials, "cuda-checked", short_cases(), checked);
+    }
     libtest_mimic::run(&arguments, trials).exit();
 }
 

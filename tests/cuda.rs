@@ -1,47 +1,69 @@
-//! The conformance cases on [`Cuda`], by family, where there is a driver. Without one they are listed as *ignored*, with the
-//! reason, and fail if they are asked for by `--ignored`.
+//! The host side of [`Cuda`], and lookups where the device takes paths of its own, where there is a driver; what every backend
+//! must do is tested in `conformance.rs`. Without a driver the tests are listed as *ignored*, with the reason, and fail if they
+//! are asked for by `--ignored`.
 
 #[path = "cuda/lookup.rs"]
-mod own_lookup;
+mod lookup;
 
-use libtest_mimic::{Arguments, Trial};
+use std::env;
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::{Arguments, Failed, Trial};
 use zkmill::Cuda;
-use zkmill::conformance::cases;
+use zkmill::conformance::{Case, cuda};
 
-fn main() {
+/// Names the case that a process of its own runs, instead of all tests.
+const ALONE: &str = "ZKMILL_TEST_CUDA_CASE";
+
+fn main() -> ExitCode {
+    if let Ok(name) = env::var(ALONE) {
+        return alone(&name);
+    }
     let arguments = Arguments::from_args();
     let missing = Cuda::new().err();
-    let trials = registered().into_iter().map(|(name, case)| {
-        let trial = Trial::test(name, move || {
-            case(&Cuda::new().map_err(|error| format!("skipped: {error}"))?);
+    let mut trials = Vec::new();
+    for Case { family, name, run } in cuda::cases() {
+        trials.push(Trial::test(format!("{family}::{name}"), move || {
+            run(&Cuda::new().map_err(|error| format!("skipped: {error}"))?);
             Ok(())
-        });
-        match &missing {
-            Some(error) => trial.with_kind(format!("skipped: {error}")).with_ignored_flag(true),
-            None => trial,
-        }
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
-}
-
-type Case = fn(&Cuda);
-
-macro_rules! families {
-    ($($place:ident::$family:ident: $($case:ident)*;)*) => {
-        vec![$($((concat!(stringify!($family), "::", stringify!($case)), $place::$family::$case as Case),)*)*]
-    };
-}
-
-/// What the suite does not reach because the device takes paths of its own.
-mod own {
-    pub(crate) use super::own_lookup as cuda_lookup;
-}
-
-fn registered() -> Vec<(&'static str, Case)> {
-    families! {
-        cases::memory: round_trips views refusals foreign_bytes;
-        cases::lookup: tables helpers fractions scans permutations strangers refusals;
-        cases::lookup_long: counts columns;
-        own::cuda_lookup: extents many_columns long_scans long_permutations long_helpers other_keys foreigners;
+        }));
     }
+    for (name, run) in lookup::CASES {
+        trials.push(Trial::test(format!("lookup::{name}"), move || {
+            run(&Cuda::new().map_err(|error| format!("skipped: {error}"))?);
+            Ok(())
+        }));
+    }
+    for Case { family, name, .. } in cuda::fatal_cases() {
+        trials.push(Trial::test(format!("{family}::{name}"), move || in_another_process(name)));
+    }
+    if let Some(error) = missing {
+        let skipped = |trial: Trial| trial.with_kind(format!("skipped: {error}")).with_ignored_flag(true);
+        trials = trials.into_iter().map(skipped).collect();
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Runs one case, after which nothing on the device works.
+fn alone(name: &str) -> ExitCode {
+    let case = cuda::fatal_cases().into_iter().find(|case| case.name == name).expect("a case of this name");
+    {
+        let cuda = Cuda::new().expect("the parent had one");
+        (case.run)(&cuda);
+    }
+    // All is dropped, and the context with it: the next one works, where the driver can recover.
+    println!("next value: {:?}", Cuda::new());
+    ExitCode::SUCCESS
+}
+
+fn in_another_process(name: &str) -> Result<(), Failed> {
+    let mut command = Command::new(env::current_exe()?);
+    // The emulated driver would end the process with this status for the very fault that is asked for.
+    let output = command.env(ALONE, name).env_remove("CUDA_EMULATOR_EXIT_CODE").output()?;
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    // Nor may there be one of its messages about memory that was never given back.
+    if !output.status.success() || text.contains("leak:") {
+        return Err(format!("{}\n{text}", output.status).into());
+    }
+    Ok(())
 }

@@ -75,13 +75,13 @@ class BlockInverse {
         F inverse = invert_nonzero(product);
 #pragma unroll unroll
         for (int i = COUNT - 1; i >= 0; i--) {
-            if (zeros >> i & 1) {
-                set(i, F::zero());
-            } else {
-                F value = get(i);
-                set(i, inverse * before[i]);
+            // Calls stand outside of branches: `get` and `set` may exchange data between lanes.
+            F value = get(i), result = F::zero();
+            if (!(zeros >> i & 1)) {
+                result = inverse * before[i];
                 inverse = inverse * value;
             }
+            set(i, result);
         }
     }
 

@@ -159,40 +159,59 @@ struct alignas(16) Field {
     __device__ __forceinline__ Field operator-(const Field& other) const {
         constexpr Limbs m = twice_modulus;
         Field difference = *this;
-        uint32_t borrow;
         asm volatile(
-            "sub.cc.u32 %0, %0, %9;\n\t"
-            "subc.cc.u32 %1, %1, %10;\n\t"
-            "subc.cc.u32 %2, %2, %11;\n\t"
-            "subc.cc.u32 %3, %3, %12;\n\t"
-            "subc.cc.u32 %4, %4, %13;\n\t"
-            "subc.cc.u32 %5, %5, %14;\n\t"
-            "subc.cc.u32 %6, %6, %15;\n\t"
-            "subc.cc.u32 %7, %7, %16;\n\t"
-            "subc.u32 %8, 0, 0;"
-            : "+r"(difference.limb[0]), "+r"(difference.limb[1]), "+r"(difference.limb[2]), "+r"(difference.limb[3]),
-              "+r"(difference.limb[4]), "+r"(difference.limb[5]), "+r"(difference.limb[6]), "+r"(difference.limb[7]),
-              "=r"(borrow)
-            : "r"(other.limb[0]), "r"(other.limb[1]), "r"(other.limb[2]), "r"(other.limb[3]), "r"(other.limb[4]),
-              "r"(other.limb[5]), "r"(other.limb[6]), "r"(other.limb[7]));
-        asm volatile(
-            "add.cc.u32 %0, %0, %8;\n\t"
-            "addc.cc.u32 %1, %1, %9;\n\t"
-            "addc.cc.u32 %2, %2, %10;\n\t"
-            "addc.cc.u32 %3, %3, %11;\n\t"
-            "addc.cc.u32 %4, %4, %12;\n\t"
-            "addc.cc.u32 %5, %5, %13;\n\t"
-            "addc.cc.u32 %6, %6, %14;\n\t"
-            "addc.u32 %7, %7, %15;"
+            "{\n\t"
+            ".reg .pred below;\n\t"
+            ".reg .u32 borrow;\n\t"
+            "sub.cc.u32 %0, %0, %8;\n\t"
+            "subc.cc.u32 %1, %1, %9;\n\t"
+            "subc.cc.u32 %2, %2, %10;\n\t"
+            "subc.cc.u32 %3, %3, %11;\n\t"
+            "subc.cc.u32 %4, %4, %12;\n\t"
+            "subc.cc.u32 %5, %5, %13;\n\t"
+            "subc.cc.u32 %6, %6, %14;\n\t"
+            "subc.cc.u32 %7, %7, %15;\n\t"
+            "subc.u32 borrow, 0, 0;\n\t"
+            "setp.ne.u32 below, borrow, 0;\n\t"
+            "@below add.cc.u32 %0, %0, %16;\n\t"
+            "@below addc.cc.u32 %1, %1, %17;\n\t"
+            "@below addc.cc.u32 %2, %2, %18;\n\t"
+            "@below addc.cc.u32 %3, %3, %19;\n\t"
+            "@below addc.cc.u32 %4, %4, %20;\n\t"
+            "@below addc.cc.u32 %5, %5, %21;\n\t"
+            "@below addc.cc.u32 %6, %6, %22;\n\t"
+            "@below addc.u32 %7, %7, %23;\n\t"
+            "}"
             : "+r"(difference.limb[0]), "+r"(difference.limb[1]), "+r"(difference.limb[2]), "+r"(difference.limb[3]),
               "+r"(difference.limb[4]), "+r"(difference.limb[5]), "+r"(difference.limb[6]), "+r"(difference.limb[7])
-            : "r"(borrow & m.v[0]), "r"(borrow & m.v[1]), "r"(borrow & m.v[2]),
-              "r"(borrow & m.v[3]), "r"(borrow & m.v[4]), "r"(borrow & m.v[5]),
-              "r"(borrow & m.v[6]), "r"(borrow & m.v[7]));
+            : "r"(other.limb[0]), "r"(other.limb[1]), "r"(other.limb[2]), "r"(other.limb[3]), "r"(other.limb[4]),
+              "r"(other.limb[5]), "r"(other.limb[6]), "r"(other.limb[7]), "n"(m.v[0]), "n"(m.v[1]), "n"(m.v[2]),
+              "n"(m.v[3]), "n"(m.v[4]), "n"(m.v[5]), "n"(m.v[6]), "n"(m.v[7]));
         return difference;
     }
 
     __device__ __forceinline__ Field operator-() const { return zero() - *this; }
+
+    // 2p - a, in (0, 2p]: a factor of a product, but not an operand of sums.
+    __device__ __forceinline__ Field opposite_factor() const {
+        constexpr Limbs m = twice_modulus;
+        Field opposite;
+        asm volatile(
+            "sub.cc.u32 %0, %8, %16;\n\t"
+            "subc.cc.u32 %1, %9, %17;\n\t"
+            "subc.cc.u32 %2, %10, %18;\n\t"
+            "subc.cc.u32 %3, %11, %19;\n\t"
+            "subc.cc.u32 %4, %12, %20;\n\t"
+            "subc.cc.u32 %5, %13, %21;\n\t"
+            "subc.cc.u32 %6, %14, %22;\n\t"
+            "subc.u32 %7, %15, %23;"
+            : "=&r"(opposite.limb[0]), "=&r"(opposite.limb[1]), "=&r"(opposite.limb[2]), "=&r"(opposite.limb[3]),
+              "=&r"(opposite.limb[4]), "=&r"(opposite.limb[5]), "=&r"(opposite.limb[6]), "=&r"(opposite.limb[7])
+            : "n"(m.v[0]), "n"(m.v[1]), "n"(m.v[2]), "n"(m.v[3]), "n"(m.v[4]), "n"(m.v[5]), "n"(m.v[6]), "n"(m.v[7]),
+              "r"(limb[0]), "r"(limb[1]), "r"(limb[2]), "r"(limb[3]), "r"(limb[4]), "r"(limb[5]), "r"(limb[6]),
+              "r"(limb[7]));
+        return opposite;
+    }
 
     __device__ __forceinline__ Field twice() const { return *this + *this; }
 
@@ -227,7 +246,7 @@ struct alignas(16) Field {
     // A squaring of its own saves 28 products and pays for them in carries.
     __device__ __forceinline__ Field square() const { return *this * *this; }
 
-    // (a b + c d) / R with one reduction instead of two. The sum stays below (a + c + p) 2^32 + 5p < 2^288.
+    // (a b + c d) / R with one reduction instead of two. Operands may be 2p. The sum stays below (a + c + p) 2^32 + 5p < 2^288.
     static __device__ __forceinline__ Field dot(const Field& a, const Field& b, const Field& c, const Field& d) {
         uint32_t x[8], y[8];
         row(x, y, a, b.limb[0]);
@@ -256,6 +275,11 @@ struct alignas(16) Field {
         reduce(y, x);
         // Below p (8p / R + 1) < 3p.
         return merge(y, x).template reduced<2>();
+    }
+
+    // (a b - c d) / R, as `dot`.
+    static __device__ __forceinline__ Field cross(const Field& a, const Field& b, const Field& c, const Field& d) {
+        return dot(a, b, c.opposite_factor(), d);
     }
 
     __device__ __forceinline__ Field pow(uint64_t exponent) const {
@@ -311,11 +335,11 @@ struct alignas(16) Field {
     static __device__ __forceinline__ void row(uint32_t (&even)[8], uint32_t (&odd)[8], const Field& a, uint32_t b) {
 #pragma unroll
         for (int i = 0; i < 8; i += 2) {
-            uint64_t low = uint64_t(a.limb[i]) * b, high = uint64_t(a.limb[i + 1]) * b;
-            even[i] = uint32_t(low);
-            even[i + 1] = uint32_t(low >> 32);
-            odd[i] = uint32_t(high);
-            odd[i + 1] = uint32_t(high >> 32);
+            uint64_t left = uint64_t(a.limb[i]) * b, right = uint64_t(a.limb[i + 1]) * b;
+            even[i] = uint32_t(left);
+            even[i + 1] = uint32_t(left >> 32);
+            odd[i] = uint32_t(right);
+            odd[i + 1] = uint32_t(right >> 32);
         }
     }
 

@@ -4,7 +4,7 @@ use ark_ff::{AdditiveGroup, Field};
 
 use super::{Outcome, Output, Random, Sample, agree, junk, patterns, settle, upload};
 use crate::matrix::MAX_INNER;
-use crate::{Fr, Int, Matrix};
+use crate::{Fr, Int, Len, Matrix};
 
 fn bind_rows<I: Int, B: Matrix>(backend: &B, m: &[I], weight: &[Fr], out: usize) -> Outcome<Fr> {
     let (m, weight) = (upload(backend, m), upload(backend, weight));
@@ -91,6 +91,50 @@ pub fn extremes<B: Matrix>(backend: &B) {
     of::<u8, B>(backend);
     of::<u16, B>(backend);
     of::<u32, B>(backend);
+    of::<u64, B>(backend);
+}
+
+/// A binding of rows, one of columns and a product over parts of buffers that begin at their second element.
+fn of_parts<I: Int, B: Matrix>(backend: &B, m: &[I], weight: &[Fr], a: &[i8], inner: usize) -> Outcome<Fr> {
+    let (m, weight, a) = (upload(backend, m), upload(backend, weight), upload(backend, a));
+    let (m, weight) = (B::view(&m), B::view(&weight));
+    let (m, weight) = (B::slice(m, 1..m.len())?, B::slice(weight, 1..weight.len())?);
+    let out = vec![Fr::ZERO; m.len() / weight.len() + 1];
+    let mut bound = Output::<B, Fr>::new(backend, &[&out[..], &out[..]].concat());
+    let (mut rows, mut cols) = B::split_mut(bound.view(), out.len())?;
+    for (view, of_rows) in [(&mut rows, true), (&mut cols, false)] {
+        let (_, mut after) = B::split_mut(B::reborrow(view), 1)?;
+        if of_rows {
+            backend.bind_rows(m, weight, &mut after)?;
+        } else {
+            backend.bind_cols(m, weight, &mut after)?;
+        }
+    }
+    drop((rows, cols));
+    let a = B::slice(B::view(&a), 1..a.len())?;
+    let side = a.len() / inner;
+    let mut product = Output::<B, i32>::new(backend, &vec![0; side * side]);
+    backend.gemm(inner, a, a, &mut product.view())?;
+    let mut outcome = settle(backend, Ok(()), &[bound])?;
+    outcome.extend(settle(backend, Ok(()), &[product])?.into_iter().map(Fr::from));
+    Ok(outcome)
+}
+
+/// Entries that do not begin where a word of several does.
+pub fn parts<B: Matrix>(backend: &B) {
+    fn of<I: Sample + Int, B: Matrix>(backend: &B) {
+        let mut random = Random::new();
+        for (rows, cols) in [(3, 8), (16, 16), (40, 12)] {
+            let (m, weight): (Vec<I>, Vec<Fr>) = (random.values(1 + rows * cols), random.mixed(1 + cols));
+            let a: Vec<i8> = random.values(1 + rows * cols);
+            // The matrix as one of `cols` rows, and as one of `cols` columns.
+            let entries = std::any::type_name::<I>();
+            agree!(backend, of_parts(&m, &weight, &a, cols), "{rows} x {cols} of {entries}");
+        }
+    }
+    of::<i8, B>(backend);
+    of::<u16, B>(backend);
+    of::<i32, B>(backend);
     of::<u64, B>(backend);
 }
 

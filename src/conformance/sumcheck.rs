@@ -76,7 +76,7 @@ fn term(coefficient: Fr, factors: &[usize]) -> Term {
     Term { coefficient, factors: factors.to_vec() }
 }
 
-/// Summands of degree 0 to 5 and the number of tables they use.
+/// Summands of degree 0 to 7 and the number of tables they use.
 fn summands(random: &mut Random) -> Vec<(Vec<Term>, usize)> {
     let mut any = || random.field();
     vec![
@@ -92,6 +92,9 @@ fn summands(random: &mut Random) -> Vec<(Vec<Term>, usize)> {
         (vec![term(any(), &[0, 0, 1, 1]), term(any(), &[2, 1]), term(any(), &[2])], 3),
         (vec![term(any(), &[4, 3, 2, 1, 0]), term(any(), &[0, 4])], 5),
         (vec![term(any(), &[0, 0, 0, 0, 0])], 1),
+        (vec![term(any(), &[0, 1, 0, 1, 0, 1, 0]), term(any(), &[1])], 2),
+        // More terms, and more coefficients, than one would write by hand.
+        ((0..12).map(|k| term(any(), &[k % 3, k / 3 % 3, (k + 1) % 3])).collect(), 3),
     ]
 }
 
@@ -288,6 +291,34 @@ fn bind_any<B: Sumcheck>(backend: &B, table: &[Fr]) -> Outcome<Fr> {
 /// Tables long enough to be split over threads.
 pub mod long {
     use super::*;
+
+    /// Two rounds, an `eq` table and an evaluation over so many values that a device gives each of its threads several.
+    pub fn many_values<B: Sumcheck>(backend: &B) {
+        let mut random = Random::new();
+        let variables = 19;
+        let tables: Vec<Vec<Fr>> = (0..2).map(|_| random.mixed(1 << variables)).collect();
+        let form = Form::new(variables, vec![term(random.field(), &[0, 1]), term(Fr::ONE, &[1])]);
+        let form = form.weighted(random.values(variables)).expect("fits");
+        agree!(backend, first_rounds(&form, &tables, random.field()), "{variables} variables");
+        let point: Vec<Fr> = random.values(variables);
+        agree!(backend, evaluate(&tables[0], &point), "{variables} variables");
+        agree!(backend, eq_table(&point, random.field(), 1 << variables), "{variables} variables");
+    }
+
+    /// The first two rounds, and the tables after them.
+    fn first_rounds<B: Sumcheck>(backend: &B, form: &Form, tables: &[Vec<Fr>], challenge: Fr) -> Outcome<Fr> {
+        let mut form = form.clone();
+        let mut buffers: Vec<B::Buffer<Fr>> = tables.iter().map(|table| upload(backend, table)).collect();
+        let mut views: Vec<_> = buffers.iter_mut().map(|buffer| B::view_mut(buffer)).collect();
+        let mut outputs = backend.sumcheck_round(&mut form, &mut views, None)?;
+        outputs.extend(backend.sumcheck_round(&mut form, &mut views, Some(challenge))?);
+        drop(views);
+        for buffer in &buffers {
+            let live = B::slice(B::view(buffer), 0..1 << form.remaining())?;
+            outputs.extend(download(backend, live));
+        }
+        Ok(outputs)
+    }
 
     /// Sumchecks over thirteen variables, and evaluation in sixteen by binding one after the other.
     pub fn many_variables<B: Sumcheck>(backend: &B) {

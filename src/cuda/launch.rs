@@ -22,6 +22,9 @@ pub(in crate::cuda) enum Module {
     Sumcheck,
     Matrix,
     Vector,
+    /// The tests' own, `kernels/conformance/probe.cu`.
+    #[cfg(feature = "conformance")]
+    Probe,
 }
 
 impl Module {
@@ -35,6 +38,8 @@ impl Module {
             Self::Sumcheck => "sumcheck",
             Self::Matrix => "matrix",
             Self::Vector => "vector",
+            #[cfg(feature = "conformance")]
+            Self::Probe => "probe",
         }
     }
 

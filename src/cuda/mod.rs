@@ -1,23 +1,33 @@
 //! The backend that runs on an NVIDIA GPU (feature `cuda`).
 
+#[cfg(feature = "conformance")]
+pub(crate) mod cases;
 mod device;
 mod launch;
 mod lookup;
+mod matrix;
 mod memory;
+mod msm;
+mod ntt;
 mod queue;
 mod raw;
+mod scalar;
 mod staging;
+mod sumcheck;
+mod vector;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use device::{Device, Properties};
 use queue::Queue;
 
 pub use memory::{Buffer, View, ViewMut};
+pub use msm::Bases;
+pub use ntt::CudaDomain;
 // What the operations' files are written with.
 #[allow(unused_imports)]
 pub(in crate::cuda) use launch::{Argument, ByValue, Grid, Kernel, Module};
@@ -85,15 +95,17 @@ impl Cuda {
     ) -> Result<(A, B)> {
         let (left, right) = (self.fork()?, self.fork()?);
         // A panic comes back to life below.
-        let (a, b) = thread::scope(|scope| {
-            let b = scope.spawn(|| b(&right));
+        let ran = thread::scope(|scope| {
+            let b = thread::Builder::new().spawn_scoped(scope, || b(&right));
+            let b =
+                b.map_err(|error| Error::Unavailable { reason: format!("no thread for a join: {error}") })?;
             let a = catch_unwind(AssertUnwindSafe(|| a(&left)));
-            (a, b.join())
+            Ok((a, b.join()))
         });
         let waited = self.queue.wait_for(&left.queue).and(self.queue.wait_for(&right.queue));
-        let (a, b) =
-            (a.unwrap_or_else(|panic| resume_unwind(panic)), b.unwrap_or_else(|panic| resume_unwind(panic)));
-        let (a, b) = (a?, b?);
+        let (a, b) = ran?;
+        let a = a.unwrap_or_else(|panic| resume_unwind(panic))?;
+        let b = b.unwrap_or_else(|panic| resume_unwind(panic))?;
         waited.map_err(|failure| failure.at("join"))?;
         Ok((a, b))
     }

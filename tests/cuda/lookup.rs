@@ -6,6 +6,17 @@ use ark_ff::{AdditiveGroup, Field};
 use zkmill::lookup::Scan;
 use zkmill::{Cpu, Cuda, Element, Error, Fr, Key, Len, Lookup, Memory, Result};
 
+/// The cases by name.
+pub const CASES: [(&str, fn(&Cuda)); 7] = [
+    ("extents", extents),
+    ("many_columns", many_columns),
+    ("long_scans", long_scans),
+    ("long_permutations", long_permutations),
+    ("long_helpers", long_helpers),
+    ("other_keys", other_keys),
+    ("foreigners", foreigners),
+];
+
 /// The `k`-th of numbers without a pattern.
 fn mix(k: usize) -> u64 {
     let z = (k as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -73,7 +84,7 @@ fn logup<B: Lookup>(backend: &B, alpha: Fr, column: &[Fr], numerator: &[Fr]) -> 
 }
 
 /// Integers that lie just close enough for a direct index, and just not; at the ends of their types.
-pub fn extents(cuda: &Cuda) {
+fn extents(cuda: &Cuda) {
     fn of<T: Key>(cuda: &Cuda, rows: Vec<T>, strangers: &[T]) {
         let columns: Vec<Vec<T>> =
             [300, 0, 700].map(|len| (0..len).map(|k| rows[mix(k) as usize % rows.len()]).collect()).into();
@@ -107,7 +118,7 @@ pub fn extents(cuda: &Cuda) {
 }
 
 /// Many columns, most of them short or empty, so that a thread meets several of them.
-pub fn many_columns(cuda: &Cuda) {
+fn many_columns(cuda: &Cuda) {
     let rows: Vec<u16> = (0..5000).collect();
     let mut columns: Vec<Vec<u16>> = (0..700)
         .map(|k| (0..(mix(k) as usize % 5) * (k % 7)).map(|i| (mix(k * 50 + i) % 5000) as u16).collect())
@@ -122,7 +133,7 @@ pub fn many_columns(cuda: &Cuda) {
 }
 
 /// Scans over more tiles than one look back sees at a time, at lengths around the ends of tiles.
-pub fn long_scans(cuda: &Cuda) {
+fn long_scans(cuda: &Cuda) {
     for n in [127, 4095, 4096, 4225, 20_000] {
         let values: Vec<Fr> = (0..n).map(field).collect();
         for scan in [Scan::Inclusive, Scan::Exclusive] {
@@ -134,7 +145,7 @@ pub fn long_scans(cuda: &Cuda) {
 }
 
 /// Sorts with several merges, ragged runs, and rows that repeat within and between runs.
-pub fn long_permutations(cuda: &Cuda) {
+fn long_permutations(cuda: &Cuda) {
     for (n, distinct) in [(1024, 1024), (1025, 3), (2049, 2049), (5000, 1700), (9001, 1)] {
         // Small integers, which differ in the lowest limb alone, and numbers of full width.
         let value = |k: usize| if k % 2 == 0 { Fr::from(k as u64) } else { field(k) };
@@ -147,18 +158,18 @@ pub fn long_permutations(cuda: &Cuda) {
 }
 
 /// Helper columns of several blocks, with poles.
-pub fn long_helpers(cuda: &Cuda) {
+fn long_helpers(cuda: &Cuda) {
     for n in [1000, 1024, 5001] {
         let (mut column, numerator): (Vec<Fr>, Vec<Fr>) = (0..n).map(|k| (field(k), field(k + n))).unzip();
         let alpha = Fr::from(42u64);
-        [0, 128, 256, 999].map(|pole| column[pole] = alpha);
+        [0, 128, 256, 999].into_iter().for_each(|pole| column[pole] = alpha);
         column[500..700].fill(alpha);
         agree!(cuda, logup(alpha, &column, &numerator), "{n} elements");
     }
 }
 
 /// Keys of types that the device does not know are refused.
-pub fn other_keys(cuda: &Cuda) {
+fn other_keys(cuda: &Cuda) {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     struct Celsius(i32);
     // SAFETY: as its only field.
@@ -173,7 +184,7 @@ pub fn other_keys(cuda: &Cuda) {
 }
 
 /// Tables, columns and outputs of another device value are refused, and nothing changes.
-pub fn foreigners(cuda: &Cuda) {
+fn foreigners(cuda: &Cuda) {
     let other = Cuda::new().unwrap();
     let rows = |backend: &Cuda| backend.upload("rows", &[1u8, 2]).unwrap();
     let (mine, theirs) = (rows(cuda), rows(&other));

@@ -25,6 +25,7 @@ use crate::cpu::field::has_mulx;
 use crate::cpu::field::prepared::Prepared;
 use crate::cpu::field::wide::{Montgomery, Sum};
 use crate::sumcheck::Form;
+use crate::sumcheck::samples::{AtOne, Samples, times_line};
 
 /// Rows whose lines are held at once; a few tables' worth stays in the first-level cache.
 const BLOCK: usize = 16;
@@ -40,7 +41,7 @@ pub(super) fn round<F: Montgomery>(form: &Form<F>, tables: Vec<&mut [F]>, bind: 
     let weight = form.open_point().map(|point| Weight::new(form.scale(), point));
     let known = form.claim().filter(|_| pairs >= CLAIM_PAYS).and_then(|claim| match &weight {
         Some(weight) => weight.at_one(claim),
-        None => Some(AtOne { claim, times_zero: F::ONE }),
+        None => Some(AtOne::unweighted(claim)),
     });
     let samples = Samples { degree: plan.degree, skip_one: known.is_some() };
     let sums = sweep(&plan, samples, weight.as_ref().map(|weight| &weight.rest), pairs, tables, bind);
@@ -48,12 +49,7 @@ pub(super) fn round<F: Montgomery>(form: &Form<F>, tables: Vec<&mut [F]>, bind: 
     let constant = if weight.is_some() { plan.constant } else { plan.constant * F::from(pairs as u64) };
     let mut values = samples.complete(&plan.combine(&sums), constant, known);
     if let Some(weight) = weight {
-        values.push(next_value(&values));
-        let mut line = weight.line[0];
-        for value in &mut values {
-            *value *= line;
-            line += weight.line[1] - weight.line[0];
-        }
+        times_line(&mut values, weight.line);
     }
     values
 }
@@ -116,13 +112,6 @@ struct Weight<F> {
     rest: SplitEq<F>,
 }
 
-/// What turns the inner polynomial's value at 0 into that at 1: `claim - times_zero * value`.
-#[derive(Clone, Copy)]
-struct AtOne<F> {
-    claim: F,
-    times_zero: F,
-}
-
 impl<F: Montgomery> Weight<F> {
     fn new(scale: F, point: &[F]) -> Self {
         let at_one = scale * point[0];
@@ -131,62 +120,8 @@ impl<F: Montgomery> Weight<F> {
 
     /// From `claim = line[0] g(0) + line[1] g(1)`; nothing if the weight vanishes at 1.
     fn at_one(&self, claim: F) -> Option<AtOne<F>> {
-        let inverse = self.line[1].inverse()?;
-        Some(AtOne { claim: claim * inverse, times_zero: self.line[0] * inverse })
+        AtOne::weighted(claim, self.line)
     }
-}
-
-/// Where the inner polynomial of degree `degree` is sampled: `0`, `1` unless skipped, `2, .., degree - 1` and, from
-/// degree 2 on, infinity (the leading coefficient).
-#[derive(Clone, Copy)]
-struct Samples {
-    degree: usize,
-    skip_one: bool,
-}
-
-impl Samples {
-    /// The number of finite points `0, 1, ..` including one that is skipped.
-    fn finite(self) -> usize {
-        if self.degree == 1 { 2 } else { self.degree }
-    }
-
-    fn len(self) -> usize {
-        self.finite() + usize::from(self.degree >= 2) - usize::from(self.skip_one && self.degree >= 1)
-    }
-
-    /// The values at `0, 1, .., degree` from the samples.
-    fn complete<F: PrimeField>(self, sampled: &[F], constant: F, known: Option<AtOne<F>>) -> Vec<F> {
-        if self.degree == 0 {
-            return vec![constant];
-        }
-        let mut sampled = sampled.iter().copied();
-        let mut values = Vec::with_capacity(self.degree + 2);
-        for point in 0..self.finite() {
-            let value = match known {
-                Some(known) if point == 1 => Some(known.claim - known.times_zero * values[0]),
-                _ => sampled.next().map(|value| value + constant),
-            };
-            values.extend(value);
-        }
-        if let Some(leading) = sampled.next() {
-            // The difference of order e of a polynomial of degree e is e! times its leading coefficient.
-            let factorial: F = (1..=self.degree as u64).map(F::from).product();
-            values.push(next_value(&values) + factorial * leading);
-        }
-        values
-    }
-}
-
-/// The value at `n` of the polynomial of degree `n - 1` with the given values at `0, .., n - 1`: as its difference of
-/// order `n` vanishes, the sum of the last differences of all lower orders.
-fn next_value<F: PrimeField>(values: &[F]) -> F {
-    let mut differences = values.to_vec();
-    let mut next = F::ZERO;
-    while let Some(&last) = differences.last() {
-        next += last;
-        differences = differences.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    }
-    next
 }
 
 /// A run of pairs of one table: `t(0, y)` and `t(1, y)`, and what is to be folded onto them.
@@ -587,13 +522,5 @@ mod tests {
                 all_rounds(12, &terms, false, false, &mut rng);
             });
         }
-    }
-
-    #[test]
-    fn extrapolation_is_exact() {
-        let f = |x: u64| Fr::from(x * x * x) - Fr::from(7u64) * Fr::from(x);
-        let values: Vec<Fr> = (0..4).map(f).collect();
-        assert_eq!(next_value(&values), f(4));
-        assert_eq!(next_value(&values[..1]), values[0]);
     }
 }
