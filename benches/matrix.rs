@@ -7,7 +7,7 @@ use ark_ff::AdditiveGroup;
 use common::{backends, group, id, pool, random, threads, up_to};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rayon::prelude::*;
-use zkmill::{Fr, Int, Matrix};
+use zkmill::{Any, Fr, Int, Matrix, Memory};
 
 fn entries<T>(n: usize, from: impl Fn(u64) -> T) -> Vec<T> {
     (0..n as u64).map(|i| from((i + 1).wrapping_mul(0x9e3779b97f4a7c15) >> 24)).collect()
@@ -37,14 +37,20 @@ fn bind<I: Int>(c: &mut Criterion, name: &str, from: impl Fn(u64) -> I + Copy) {
             let weight = random(side, 1);
             let mut rows = group(c, &format!("bind_rows_{name}"), threads);
             let expected = pool.install(|| plain_rows(&m, &weight, side));
-            for (contender, cpu) in backends(threads) {
-                let mut out = vec![Fr::ZERO; side];
-                cpu.bind_rows(m.as_slice(), &weight, &mut out.as_mut_slice()).expect("lengths agree");
-                assert_eq!(out, expected);
-                let id = id(&mut rows, &contender, 2 * log_n);
-                rows.bench_function(id, |b| {
-                    b.iter(|| cpu.bind_rows(m.as_slice(), &weight, &mut out.as_mut_slice()));
-                });
+            for contender in backends(threads).into_iter().filter(|contender| contender.takes(2 * log_n)) {
+                let (m, weight) = (contender.upload(&m), contender.upload(&weight));
+                let run = |mut out| {
+                    let bound = contender.backend.bind_rows(
+                        Any::view(&m),
+                        Any::view(&weight),
+                        &mut Any::view_mut(&mut out),
+                    );
+                    bound.expect("lengths agree");
+                    contender.sync();
+                    out
+                };
+                assert_eq!(contender.download(&run(contender.alloc(side))), expected);
+                contender.bench(&mut rows, 2 * log_n, || contender.alloc(side), run);
             }
             let plain = id(&mut rows, "plain rayon", 2 * log_n);
             rows.bench_function(plain, |b| b.iter(|| pool.install(|| plain_rows(&m, &weight, side))));
@@ -52,14 +58,20 @@ fn bind<I: Int>(c: &mut Criterion, name: &str, from: impl Fn(u64) -> I + Copy) {
 
             let mut cols = group(c, &format!("bind_cols_{name}"), threads);
             let expected = pool.install(|| plain_cols(&m, &weight));
-            for (contender, cpu) in backends(threads) {
-                let mut out = vec![Fr::ZERO; side];
-                cpu.bind_cols(m.as_slice(), &weight, &mut out.as_mut_slice()).expect("lengths agree");
-                assert_eq!(out, expected);
-                let id = id(&mut cols, &contender, 2 * log_n);
-                cols.bench_function(id, |b| {
-                    b.iter(|| cpu.bind_cols(m.as_slice(), &weight, &mut out.as_mut_slice()));
-                });
+            for contender in backends(threads).into_iter().filter(|contender| contender.takes(2 * log_n)) {
+                let (m, weight) = (contender.upload(&m), contender.upload(&weight));
+                let run = |mut out| {
+                    let bound = contender.backend.bind_cols(
+                        Any::view(&m),
+                        Any::view(&weight),
+                        &mut Any::view_mut(&mut out),
+                    );
+                    bound.expect("lengths agree");
+                    contender.sync();
+                    out
+                };
+                assert_eq!(contender.download(&run(contender.alloc(side))), expected);
+                contender.bench(&mut cols, 2 * log_n, || contender.alloc(side), run);
             }
             let plain = id(&mut cols, "plain rayon", 2 * log_n);
             cols.bench_function(plain, |b| b.iter(|| pool.install(|| plain_cols(&m, &weight))));
@@ -93,28 +105,24 @@ fn gemm(c: &mut Criterion) {
                 a.par_chunks(k).flat_map_iter(row).collect::<Vec<i32>>()
             };
             let expected = pool.install(plain);
-            for (contender, cpu) in backends(threads) {
-                let mut out = vec![0; BATCH * k];
-                cpu.gemm_into(k, &a, &b, &mut out);
-                assert_eq!(out, expected);
-                let id = id(&mut group, &contender, 5 + 2 * log_k);
-                group.bench_function(id, |bench| bench.iter(|| cpu.gemm_into(k, &a, &b, &mut out)));
+            for contender in backends(threads).into_iter().filter(|contender| contender.takes(5 + 2 * log_k))
+            {
+                let (a, b) = (contender.upload(&a), contender.upload(&b));
+                let run = |mut out| {
+                    let mut view = Any::view_mut(&mut out);
+                    let product =
+                        Matrix::<Fr>::gemm(&contender.backend, k, Any::view(&a), Any::view(&b), &mut view);
+                    product.expect("lengths agree");
+                    contender.sync();
+                    out
+                };
+                assert_eq!(contender.download(&run(contender.alloc(BATCH * k))), expected);
+                contender.bench(&mut group, 5 + 2 * log_k, || contender.alloc(BATCH * k), run);
             }
             let id = id(&mut group, "plain rayon", 5 + 2 * log_k);
             group.bench_function(id, |bench| bench.iter(|| pool.install(plain)));
             group.finish();
         }
-    }
-}
-
-/// Names the field, which `gemm` itself does not depend on.
-trait Gemm {
-    fn gemm_into(&self, inner: usize, a: &[i8], b: &[i8], out: &mut [i32]);
-}
-
-impl Gemm for zkmill::Cpu {
-    fn gemm_into(&self, inner: usize, a: &[i8], b: &[i8], mut out: &mut [i32]) {
-        Matrix::<Fr>::gemm(self, inner, a, b, &mut out).expect("lengths agree");
     }
 }
 

@@ -9,7 +9,7 @@ use ark_ff::{BigInt, PrimeField};
 use common::{backends, group, id, pool, random, rng, threads, up_to};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use rand_chacha::rand_core::RngCore;
-use zkmill::{Cpu, Curve, Fr, G1, G2, Memory, Msm, Scalar};
+use zkmill::{Any, Curve, Fr, G1, G2, Memory, Msm, Scalar};
 
 /// `n` different points: `G, 3 G, 5 G, ..` would do as well.
 fn points<C: Curve>(n: usize) -> Vec<Affine<C>> {
@@ -42,7 +42,7 @@ fn compare<C: Curve, S: Scalar<C::ScalarField>>(
     sizes: &[u32],
     make: impl Fn(usize, u64) -> Vec<S>,
 ) where
-    Cpu: Msm<C>,
+    Any: Msm<C>,
 {
     for threads in threads() {
         let pool = pool(threads);
@@ -54,24 +54,24 @@ fn compare<C: Curve, S: Scalar<C::ScalarField>>(
             let lift =
                 |scalars: &[S]| -> Vec<C::ScalarField> { scalars.iter().map(|s| s.to_field()).collect() };
             let expected = pool.install(|| arkworks::<C>(&points, &lift(&check))).into_affine();
-            for (contender, cpu) in backends(threads) {
-                let bases = Msm::<C>::bases(&cpu, &points, 0).expect("points are on the curve");
-                let run = |scalars: &[S]| {
-                    let mut out = cpu.alloc("sum", 1).expect("memory");
-                    let mut view = Cpu::view_mut(&mut out);
-                    Msm::<C>::msm(&cpu, &bases, &[scalars], &mut view).expect("lengths agree");
-                    out[0]
+            for contender in backends(threads).into_iter().filter(|contender| contender.takes(log_n)) {
+                let backend = &contender.backend;
+                let bases = Msm::<C>::bases(backend, &points, 0).expect("points are on the curve");
+                let run = |scalars| {
+                    let mut out = contender.alloc(1);
+                    let batch = [Any::view(&scalars)];
+                    Msm::<C>::msm::<S>(backend, &bases, &batch, &mut Any::view_mut(&mut out))
+                        .expect("lengths agree");
+                    contender.download(&out)[0]
                 };
-                assert_eq!(run(&check), expected, "{contender} {name} 2^{log_n}");
+                let sum = run(contender.upload(&check));
+                assert_eq!(sum, expected, "{} {name} 2^{log_n}", contender.name);
                 let mut seed = 1;
-                let mut fresh = || {
+                let fresh = || {
                     seed += 1;
-                    make(n, seed)
+                    contender.upload(&make(n, seed))
                 };
-                let id = id(&mut group, &contender, log_n);
-                group.bench_function(id, |b| {
-                    b.iter_batched(&mut fresh, |scalars| run(&scalars), BatchSize::PerIteration);
-                });
+                contender.bench(&mut group, log_n, fresh, run);
             }
             let mut seed = 1;
             let mut fresh = || {
@@ -123,24 +123,29 @@ fn rows(c: &mut Criterion) {
     const LEN: usize = 1 << 8;
     let points = points::<G1>(LEN);
     let entries = integers(ROWS * LEN, 1, |x| x as i8);
-    let rows: Vec<&[i8]> = entries.chunks(LEN).collect();
     for threads in threads() {
         let mut group = group(c, "msm_g1_i8_rows", threads);
         let expected = pool(threads).install(|| {
-            let row: Vec<Fr> = rows[ROWS - 1].iter().map(|x| Fr::from(*x)).collect();
+            let row: Vec<Fr> = entries[(ROWS - 1) * LEN..].iter().map(|x| Fr::from(*x)).collect();
             arkworks::<G1>(&points, &row).into_affine()
         });
-        for (contender, cpu) in backends(threads) {
+        for contender in backends(threads).into_iter().filter(|contender| contender.takes(18)) {
+            let backend = &contender.backend;
+            let entries = contender.upload(&entries);
+            let row = |k| Any::slice(Any::view(&entries), k * LEN..(k + 1) * LEN).expect("within the rows");
+            let rows: Vec<_> = (0..ROWS).map(row).collect();
             for (kept, budget) in [("", 0), (" with multiples", LEN * 128 * 64)] {
-                let bases = Msm::<G1>::bases(&cpu, &points, budget).expect("points are on the curve");
-                let run = || {
-                    let mut out = cpu.alloc("rows", ROWS).expect("memory");
-                    Msm::<G1>::msm(&cpu, &bases, &rows, &mut Cpu::view_mut(&mut out)).expect("lengths agree");
+                let bases = Msm::<G1>::bases(backend, &points, budget).expect("points are on the curve");
+                let run = |()| {
+                    let mut out = contender.alloc(ROWS);
+                    Msm::<G1>::msm(backend, &bases, &rows, &mut Any::view_mut(&mut out))
+                        .expect("lengths agree");
+                    contender.sync();
                     out
                 };
-                assert_eq!(run()[ROWS - 1], expected);
-                let id = id(&mut group, &format!("{contender}{kept}"), 18);
-                group.bench_function(id, |b| b.iter(run));
+                assert_eq!(contender.download(&run(()))[ROWS - 1], expected);
+                let name = format!("{}{kept}", contender.name);
+                contender.bench_as(&mut group, &name, 18, || (), run);
             }
         }
         group.finish();

@@ -7,7 +7,7 @@ use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
 use common::{backends, group, id, pool, random, threads, up_to};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use zkmill::ntt::{Direction, Order, Transform};
-use zkmill::{Fr, Ntt};
+use zkmill::{Any, Fr, Len, Memory, Ntt};
 
 fn compare(
     c: &mut Criterion,
@@ -27,24 +27,25 @@ fn compare(
                 Some(g) => subgroup.get_coset(g).expect("not zero"),
                 None => subgroup,
             };
-            for (contender, cpu) in backends(threads) {
-                let prepared = cpu.domain(log_n).expect("a root of unity");
-                let run = |mut values: Vec<Fr>| {
-                    cpu.ntt(&prepared, transform, &mut [&mut values]).expect("lengths agree");
+            for contender in backends(threads).into_iter().filter(|contender| contender.takes(log_n)) {
+                let backend = &contender.backend;
+                let prepared = backend.domain(log_n).expect("a root of unity");
+                let apply = |transform, mut values| {
+                    backend
+                        .ntt(&prepared, transform, &mut [Any::view_mut(&mut values)])
+                        .expect("lengths agree");
+                    contender.sync();
                     values
                 };
-                if let Some(arkworks) = arkworks {
-                    let mut expected = input.clone();
-                    arkworks(&domain, &mut expected);
-                    assert_eq!(run(input.clone()), expected, "{contender} {name} 2^{log_n}");
-                } else {
-                    let back = Transform { direction: Direction::Inverse, ..transform };
-                    let mut values = run(input.clone());
-                    cpu.ntt(&prepared, back, &mut [&mut values]).expect("lengths agree");
-                    assert_eq!(values, input, "{contender} {name} 2^{log_n}");
+                let mut expected = input.clone();
+                let mut values = apply(transform, contender.upload(&input));
+                match arkworks {
+                    Some(arkworks) => arkworks(&domain, &mut expected),
+                    None => values = apply(Transform { direction: Direction::Inverse, ..transform }, values),
                 }
-                let id = id(&mut group, &contender, log_n);
-                group.bench_function(id, |b| b.iter_batched(|| input.clone(), run, BatchSize::PerIteration));
+                assert_eq!(contender.download(&values), expected, "{} {name} 2^{log_n}", contender.name);
+                let run = |values| apply(transform, values);
+                contender.bench(&mut group, log_n, || contender.upload(&input), run);
             }
             if let Some(arkworks) = arkworks {
                 let id = id(&mut group, "arkworks", log_n);
@@ -84,17 +85,26 @@ fn batches(c: &mut Criterion) {
     let domain = Radix2EvaluationDomain::<Fr>::new(1 << LOG_ITEM).expect("a root of unity");
     for threads in threads() {
         let mut group = group(c, "ntt_batch_of_2^12", threads);
-        for (contender, cpu) in backends(threads) {
-            let prepared = cpu.domain(LOG_ITEM).expect("a root of unity");
+        for contender in backends(threads).into_iter().filter(|contender| contender.takes(20)) {
+            let backend = &contender.backend;
+            let prepared = backend.domain(LOG_ITEM).expect("a root of unity");
             let transform = Transform::new(Direction::Forward);
-            let run = |mut values: Vec<Fr>| {
-                let mut items: Vec<&mut [Fr]> = values.chunks_mut(1 << LOG_ITEM).collect();
-                cpu.ntt(&prepared, transform, &mut items).expect("lengths agree");
+            let run = |mut values| {
+                let mut rest = Any::view_mut(&mut values);
+                let mut items = Vec::new();
+                while !rest.is_empty() {
+                    let (item, others) = Any::split_mut(rest, 1 << LOG_ITEM).expect("whole items");
+                    items.push(item);
+                    rest = others;
+                }
+                backend.ntt(&prepared, transform, &mut items).expect("lengths agree");
+                drop(items);
+                contender.sync();
                 values
             };
-            assert_eq!(run(input.clone())[..1 << LOG_ITEM], domain.fft(&input[..1 << LOG_ITEM]));
-            let id = id(&mut group, &contender, 20);
-            group.bench_function(id, |b| b.iter_batched(|| input.clone(), run, BatchSize::PerIteration));
+            let output = contender.download(&run(contender.upload(&input)));
+            assert_eq!(output[..1 << LOG_ITEM], domain.fft(&input[..1 << LOG_ITEM]));
+            contender.bench(&mut group, 20, || contender.upload(&input), run);
         }
         group.finish();
     }

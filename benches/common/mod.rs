@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use ark_ff::UniformRand;
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, measurement::WallTime};
+use criterion::{
+    BatchSize, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, measurement::WallTime,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
-use zkmill::{Cpu, Fr, Tier};
+use zkmill::{Any, Cpu, Element, Fr, Memory, Tier};
 
 pub fn rng(seed: u64) -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(seed)
@@ -29,15 +31,86 @@ pub fn pool(threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start")
 }
 
-/// The CPU backend in every tier this processor has.
-pub fn backends(threads: usize) -> Vec<(String, Cpu)> {
-    Tier::ALL
-        .iter()
-        .filter_map(|tier| Cpu::with_tier(*tier).ok())
-        .map(|cpu| {
-            (format!("zkmill {}", cpu.tier().name()), cpu.with_threads(threads).expect("threads start"))
-        })
-        .collect()
+/// A backend that a bench runs.
+pub struct Contender {
+    pub name: String,
+    pub backend: Any,
+}
+
+/// The largest size that an emulated device is given.
+const EMULATED_LOG: u32 = 14;
+
+impl Contender {
+    /// Whether this is an emulated device, whose time says nothing. It shows that the answer is right and adds to the emulator's
+    /// counters; `ci/counters` is the bench of those.
+    fn emulated(&self) -> bool {
+        self.backend.name().contains("Emulated")
+    }
+
+    /// Whether it is to be given this size.
+    pub fn takes(&self, log_n: u32) -> bool {
+        !self.emulated() || log_n <= EMULATED_LOG
+    }
+
+    /// Times `run` on fresh values of `setup`, which is not timed. `run` ends when the device has done the work.
+    pub fn bench<I, O>(
+        &self,
+        group: &mut BenchmarkGroup<'_, WallTime>,
+        log_n: u32,
+        setup: impl FnMut() -> I,
+        run: impl FnMut(I) -> O,
+    ) {
+        self.bench_as(group, &self.name, log_n, setup, run);
+    }
+
+    /// [`bench`](Self::bench) under another name.
+    pub fn bench_as<I, O>(
+        &self,
+        group: &mut BenchmarkGroup<'_, WallTime>,
+        name: &str,
+        log_n: u32,
+        mut setup: impl FnMut() -> I,
+        mut run: impl FnMut(I) -> O,
+    ) {
+        if self.emulated() {
+            println!("{name} 2^{log_n}: right, not timed");
+            return;
+        }
+        let id = id(group, name, log_n);
+        group.bench_function(id, |b| b.iter_batched(&mut setup, &mut run, BatchSize::PerIteration));
+    }
+
+    /// A copy of `host` on the backend.
+    pub fn upload<T: Element>(&self, host: &[T]) -> <Any as Memory>::Buffer<T> {
+        self.backend.upload("input", host).expect("memory for the input")
+    }
+
+    /// Room for a result.
+    pub fn alloc<T: Element>(&self, len: usize) -> <Any as Memory>::Buffer<T> {
+        self.backend.alloc("output", len).expect("memory for the output")
+    }
+
+    /// A host copy of a result. Waits.
+    pub fn download<T: Element>(&self, buffer: &<Any as Memory>::Buffer<T>) -> Vec<T> {
+        self.backend.to_vec(Any::view(buffer)).expect("the work went well")
+    }
+
+    /// Waits for the work so far.
+    pub fn sync(&self) {
+        self.backend.sync().expect("the work went well");
+    }
+}
+
+/// The CPU backend in every tier this processor has, and beside the runs on all threads the first CUDA device, if the benches
+/// are built with the feature and there is one.
+pub fn backends(threads: usize) -> Vec<Contender> {
+    let tiers = Tier::ALL.iter().filter_map(|tier| Cpu::with_tier(*tier).ok()).map(|cpu| Contender {
+        name: format!("zkmill {}", cpu.tier().name()),
+        backend: Any::Cpu(cpu.with_threads(threads).expect("threads start")),
+    });
+    let device = (Some(&threads) == self::threads().last()).then(|| Any::from_name("cuda").ok()).flatten();
+    let device = device.map(|backend| Contender { name: format!("zkmill {}", backend.name()), backend });
+    tiers.chain(device).collect()
 }
 
 /// A group whose benches may take seconds an iteration.

@@ -110,13 +110,31 @@ fn statements_that_do_not_fit_the_key_are_refused() {
     check(with(&|s| s.input = Input::Public(tensor(3, 4))), "number of inputs");
     check(with(&|s| s.input = Input::Public(tensor(4, 3))), "as many outputs as inputs");
     check(with(&|s| s.output = outputs(4, 3)), "as many outputs as inputs");
-    // A batch of 2^27 rows has tensors, but no proof.
-    let many = Output::Accumulators(Tensor::new(1 << 26, 3, vec![0; 3 << 26]).unwrap());
-    check(with(&|s| (s.input, s.output) = (Input::Committed, many.clone())), "size of the batch");
-
     let case = activation_case(Visibility::Public);
     let statement = case.truth().statement;
     let output = Output::Accumulators(Tensor::new(3, 2, vec![0; 6]).unwrap());
     let rejection = audit::rejected(case.verify(&Statement { output, ..statement }, &proof));
     assert_eq!(rejection, crate::Rejection::Statement { what: "kind of output" });
+}
+
+#[test]
+fn batches_that_no_proof_can_have_are_refused() {
+    // One output, but 2^16 columns in between: 2^12 inputs have a layout, 2^13 would be more cells than a tensor may have.
+    let wide = layer(1, 1 << 16, &[1; 1 << 16], &[0; 1 << 16], requantise(1, Activation::Relu));
+    let model = Model::new(vec![wide, layer(1 << 16, 1, &[1; 1 << 16], &[0], None)]).unwrap();
+    let params = Params { log_row: 12, limbs: Limbs::Bytes };
+    let key = setup(&Cpu::new(), &model, params, Weights::Public, &mut rng()).unwrap();
+    for batch in [1 << 12, 1 << 13, (1 << 13) + 1] {
+        let output = Output::Accumulators(Tensor::new(batch, 1, vec![0; batch]).unwrap());
+        let statement = Statement { input: Input::Committed, output, context: Vec::new() };
+        let rejection =
+            audit::rejected(verify(&Cpu::new(), key.verifying_key(), &statement, b"zkmill proof"));
+        let refused = batch > 1 << 12;
+        let expected = if refused {
+            crate::Rejection::Statement { what: "size of the batch" }
+        } else {
+            crate::EncodingError::Truncated.into()
+        };
+        assert_eq!(rejection, expected, "{batch}");
+    }
 }

@@ -145,6 +145,9 @@ fn lie_solved_for_claim_after_claim_is_caught_at_the_end() {
         let all: Vec<(usize, &str)> =
             claims.into_iter().enumerate().filter(|(_, what)| *what != ZERO_ROOT).collect();
         assert_eq!(seen, all);
+        for what in [LEVEL, ROOT, DENOMINATORS, NUMERATORS, PRODUCTS, CLAIMS, ROW] {
+            assert!(seen.iter().any(|(_, claim)| *claim == what), "{what} is not claimed");
+        }
     }
 }
 
