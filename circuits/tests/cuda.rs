@@ -14,8 +14,10 @@ const TEST: &[u8] = include_bytes!("../data/digits-test.safetensors");
 fn main() {
     let arguments = Arguments::from_args();
     let missing = Cuda::new().err();
-    let cases: [(&str, fn(Cuda)); 2] =
-        [("operations_agree_with_the_processor", operations_agree), ("proofs_are_the_same", proofs_are_the_same)];
+    let cases: [(&str, fn(Cuda)); 2] = [
+        ("operations_agree_with_the_processor", operations_agree),
+        ("proofs_are_the_same", proofs_are_the_same),
+    ];
     let trials = cases.map(|(name, case)| {
         let trial = Trial::test(name, move || {
             case(Cuda::new().map_err(|error| format!("skipped: {error}"))?);
@@ -38,8 +40,7 @@ fn proven<B: Backend>(backend: &B, images: usize, visibility: Visibility) -> (St
     let mut rng = ChaCha20Rng::seed_from_u64(7);
     let params = Params::for_batch(&model, images);
     let key = setup(backend, &model, params, Weights::Public, &mut rng).expect("a key");
-    let (statement, proof) =
-        prove(backend, &key, &inputs, visibility, b"cuda", &mut rng).expect("a proof");
+    let (statement, proof) = prove(backend, &key, &inputs, visibility, b"cuda", &mut rng).expect("a proof");
     let proof = proof.to_bytes();
     verify(backend, key.verifying_key(), &statement, &proof).expect("a true statement");
     let quantised = model.infer(&inputs).expect("an inference").predictions();

@@ -1,7 +1,6 @@
 // Kernels that do nothing useful, for the tests of the host side (feature "conformance"): each shows one thing that a launch
 // may get wrong.
 
-#include <cooperative_groups.h>
 #include <cstdint>
 
 // out[i] = first + i for i < n. One thread an element.
@@ -24,18 +23,6 @@ extern "C" __global__ void __launch_bounds__(128) probe_shared(uint64_t* out, ui
     __syncthreads();
     for (uint32_t i = threadIdx.x; i < words; i += blockDim.x) {
         out[blockIdx.y * uint64_t(words) + i] = tile[words - 1 - i];
-    }
-}
-
-// Every block writes its number to `numbers`, waits for all others, and writes to `sums` what it reads there. Cooperative; one
-// thread a block works.
-extern "C" __global__ void __launch_bounds__(128) probe_grid(uint32_t* numbers, uint32_t* sums) {
-    if (threadIdx.x == 0) numbers[blockIdx.x] = blockIdx.x + 1;
-    cooperative_groups::this_grid().sync();
-    if (threadIdx.x == 0) {
-        uint32_t sum = 0;
-        for (uint32_t k = 0; k < gridDim.x; k++) sum += numbers[k];
-        sums[blockIdx.x] = sum;
     }
 }
 

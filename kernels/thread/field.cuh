@@ -162,7 +162,6 @@ struct alignas(16) Field {
         asm volatile(
             "{\n\t"
             ".reg .pred below;\n\t"
-            ".reg .u32 borrow;\n\t"
             "sub.cc.u32 %0, %0, %8;\n\t"
             "subc.cc.u32 %1, %1, %9;\n\t"
             "subc.cc.u32 %2, %2, %10;\n\t"
@@ -170,9 +169,9 @@ struct alignas(16) Field {
             "subc.cc.u32 %4, %4, %12;\n\t"
             "subc.cc.u32 %5, %5, %13;\n\t"
             "subc.cc.u32 %6, %6, %14;\n\t"
-            "subc.cc.u32 %7, %7, %15;\n\t"
-            "subc.u32 borrow, 0, 0;\n\t"
-            "setp.ne.u32 below, borrow, 0;\n\t"
+            "subc.u32 %7, %7, %15;\n\t"
+            // In (-2p, 2p): the highest bit is the sign.
+            "setp.lt.s32 below, %7, 0;\n\t"
             "@below add.cc.u32 %0, %0, %16;\n\t"
             "@below addc.cc.u32 %1, %1, %17;\n\t"
             "@below addc.cc.u32 %2, %2, %18;\n\t"

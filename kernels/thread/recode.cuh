@@ -73,10 +73,20 @@ __device__ __forceinline__ Signed<8> nearest(const Fr& value) {
 __device__ __forceinline__ Signed<8> to_signed(const Fr* p) { return nearest(Fr::load(p).from_montgomery()); }
 
 __device__ __forceinline__ Signed<8> to_signed(const Big* p) {
+    constexpr Limbs r = Fr::modulus;
     Fr value = Fr::load(reinterpret_cast<const Fr*>(p));
     // 2^256 < 6r.
+    for (int k = 0; k < 5; k++) {
+        Fr less;
+        uint64_t difference = 0;
 #pragma unroll
-    for (int i = 0; i < 5; i++) value = value.canonical();
+        for (int i = 0; i < 8; i++) {
+            difference = uint64_t(value.limb[i]) - r.v[i] - (difference >> 63);
+            less.limb[i] = uint32_t(difference);
+        }
+        if (difference >> 63) break;
+        value = less;
+    }
     return nearest(value);
 }
 

@@ -15,16 +15,6 @@ use crate::error::{Error, Result};
 pub(in crate::cuda) struct Properties {
     /// How many multiprocessors it has.
     pub multiprocessors: u32,
-    /// Major and minor: `(9, 0)` for `sm_90`.
-    pub compute_capability: (u32, u32),
-    /// The most shared memory a block may have, if asked for.
-    pub shared_per_block_optin: u32,
-    /// The shared memory of a multiprocessor.
-    pub shared_per_multiprocessor: u32,
-    /// Size of the second-level cache.
-    pub l2_bytes: u32,
-    /// Whether the blocks of a launch may wait for each other.
-    pub cooperative_launch: bool,
     /// Size of its memory.
     pub total_bytes: usize,
 }
@@ -107,10 +97,8 @@ impl Device {
             let reason = format!("CUDA device {ordinal} or its driver has no stream-ordered memory");
             return Err(Error::Unavailable { reason });
         }
-        let compute_capability =
-            (attribute(Attribute::CapabilityMajor)?, attribute(Attribute::CapabilityMinor)?);
-        let (major, minor) = compute_capability;
-        if compute_capability < (7, 5) {
+        let (major, minor) = (attribute(Attribute::CapabilityMajor)?, attribute(Attribute::CapabilityMinor)?);
+        if (major, minor) < (7, 5) {
             let reason = format!(
                 "CUDA device {ordinal} is of compute capability {major}.{minor}; 7.5 is the oldest supported"
             );
@@ -119,11 +107,6 @@ impl Device {
         let model = cust_device.name().map_err(|error| opened(error.into()))?;
         let properties = Properties {
             multiprocessors: attribute(Attribute::Multiprocessors)?,
-            compute_capability,
-            shared_per_block_optin: attribute(Attribute::SharedPerBlockOptin)?,
-            shared_per_multiprocessor: attribute(Attribute::SharedPerMultiprocessor)?,
-            l2_bytes: attribute(Attribute::L2Bytes)?,
-            cooperative_launch: attribute(Attribute::CooperativeLaunch)? != 0,
             total_bytes: cust_device.total_memory().map_err(|error| opened(error.into()))?,
         };
         let context = Context::new(cust_device).map_err(|error| opened(error.into()))?;
@@ -270,8 +253,8 @@ impl Device {
     fn synchronize(&self) -> Outcome {
         self.enter()?;
         let lanes = self.lanes();
-        let queues = lanes.live.iter().map(|(_, lane)| &**lane).chain(&lanes.reclaim);
-        queues.map(|lane| raw::synchronize(&lane.stream)).collect()
+        let mut queues = lanes.live.iter().map(|(_, lane)| &**lane).chain(&lanes.reclaim);
+        queues.try_for_each(|lane| raw::synchronize(&lane.stream))
     }
 }
 

@@ -8,7 +8,7 @@ use cust::sys::CUfunction;
 
 use super::Cuda;
 use super::memory::{Allocation, Buffer, View, ViewMut};
-use super::raw::{self, Blocks, Failure};
+use super::raw::{self, Failure};
 use crate::element::{Element, Fq, Fr};
 use crate::error::{Error, Result};
 
@@ -246,37 +246,6 @@ impl Cuda {
         grid: Grid,
         arguments: &[&dyn Argument],
     ) -> Result<()> {
-        self.start(kernel, Blocks::Independent, grid, arguments)
-    }
-
-    /// As [`launch`](Cuda::launch), with all blocks running at the same time, so that they may wait for each other. Fails
-    /// if there are more than [`max_cooperative_blocks`](Cuda::max_cooperative_blocks).
-    pub(in crate::cuda) fn launch_cooperative(
-        &self,
-        kernel: Kernel,
-        grid: Grid,
-        arguments: &[&dyn Argument],
-    ) -> Result<()> {
-        self.start(kernel, Blocks::Cooperative, grid, arguments)
-    }
-
-    /// How many blocks of the kernel the device runs at the same time.
-    pub(in crate::cuda) fn max_cooperative_blocks(
-        &self,
-        kernel: Kernel,
-        threads: u32,
-        shared: u32,
-    ) -> Result<u32> {
-        let device = self.device();
-        device.enter().map_err(|failure| failure.at(kernel.name))?;
-        let function = device.modules.function(kernel, shared)?;
-        // SAFETY: the module stays loaded until the device goes.
-        let blocks = unsafe { raw::resident_blocks(function, threads, shared) };
-        let blocks = blocks.map_err(|failure| failure.at(kernel.name))?;
-        Ok(blocks * self.properties().multiprocessors)
-    }
-
-    fn start(&self, kernel: Kernel, blocks: Blocks, grid: Grid, arguments: &[&dyn Argument]) -> Result<()> {
         let failed = |failure: Failure| failure.at(kernel.name);
         self.device().enter().map_err(failed)?;
         let function = self.device().modules.function(kernel, grid.shared)?;
@@ -295,7 +264,6 @@ impl Cuda {
                 unsafe {
                     raw::launch(
                         function,
-                        blocks,
                         [grid.blocks, grid.rows],
                         grid.threads,
                         grid.shared,

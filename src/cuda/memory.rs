@@ -131,10 +131,6 @@ macro_rules! common {
                 let $this = self;
                 $allocation
             }
-
-            fn size(&self) -> usize {
-                self.len * size_of::<T>()
-            }
         }
     )*};
 }
@@ -176,6 +172,11 @@ impl<T> ViewMut<'_, T> {
         let pointer = self.pointer + (start * size_of::<T>()) as u64;
         Self { pointer, len, allocation: self.allocation, element: PhantomData }
     }
+}
+
+/// How many bytes so many elements of a buffer or view are.
+fn size<T>(len: usize) -> usize {
+    len * size_of::<T>()
 }
 
 /// The bytes of elements.
@@ -234,13 +235,13 @@ impl Cuda {
 
     /// Enqueues the filling of a view with zero bytes, which are [`Element::ZEROED`].
     pub(in crate::cuda) fn clear<T: Element>(&self, view: &mut ViewMut<'_, T>) -> Result<()> {
-        if view.size() == 0 {
+        if size::<T>(view.len) == 0 {
             return Ok(());
         }
         view.allocation.used_by(self.queue());
         self.queue()
             // SAFETY: the view's bytes are allocated, and freed after all work on this queue.
-            .enqueue(|lane| unsafe { raw::clear(view.pointer, view.size(), &lane.stream) })
+            .enqueue(|lane| unsafe { raw::clear(view.pointer, size::<T>(view.len), &lane.stream) })
             .map_err(|failure| failure.at("clear"))
     }
 }
@@ -269,7 +270,7 @@ impl Memory for Cuda {
     fn download<T: Element>(&self, from: View<'_, T>, to: &mut [T]) -> Result<()> {
         self.own("download", &from)?;
         check("download", "destination length", from.len, to.len())?;
-        if from.size() == 0 {
+        if size::<T>(from.len) == 0 {
             return Ok(());
         }
         from.allocation.used_by(self.queue());
@@ -277,8 +278,9 @@ impl Memory for Cuda {
             .enqueue(|lane| {
                 // SAFETY: both sides have as many bytes. The device's are freed after all work on this queue; the host's
                 // are borrowed until the copy has been waited for. They are an element's, written by this library.
-                let copied =
-                    unsafe { raw::copy_out(to.as_mut_ptr().cast(), from.pointer, from.size(), &lane.stream) };
+                let copied = unsafe {
+                    raw::copy_out(to.as_mut_ptr().cast(), from.pointer, size::<T>(from.len), &lane.stream)
+                };
                 // Also after a failure, since part of the copy may be under way.
                 let waited = raw::synchronize(&lane.stream);
                 copied.and(waited)
@@ -290,7 +292,7 @@ impl Memory for Cuda {
         self.own("copy", &from)?;
         self.own("copy", to)?;
         check("copy", "destination length", from.len, to.len)?;
-        if from.size() == 0 {
+        if size::<T>(from.len) == 0 {
             return Ok(());
         }
         from.allocation.used_by(self.queue());
@@ -298,7 +300,9 @@ impl Memory for Cuda {
         self.queue()
             // SAFETY: both sides have as many bytes, are freed after all work on this queue, and do not overlap, for one of
             // them is borrowed mutably.
-            .enqueue(|lane| unsafe { raw::copy_within(to.pointer, from.pointer, from.size(), &lane.stream) })
+            .enqueue(|lane| unsafe {
+                raw::copy_within(to.pointer, from.pointer, size::<T>(from.len), &lane.stream)
+            })
             .map_err(|failure| failure.at("copy"))
     }
 

@@ -38,12 +38,6 @@ unsafe extern "C" {
     fn cuMemcpyDtoDAsync_v2(to: CUdeviceptr, from: CUdeviceptr, bytes: usize, stream: CUstream) -> Status;
     fn cuStreamSynchronize(stream: CUstream) -> Status;
     fn cuFuncSetAttribute(function: CUfunction, attribute: c_int, value: c_int) -> Status;
-    fn cuOccupancyMaxActiveBlocksPerMultiprocessor(
-        blocks: *mut c_int,
-        function: CUfunction,
-        threads: c_int,
-        shared: usize,
-    ) -> Status;
     fn cuLaunchKernel(
         function: CUfunction,
         grid_x: c_uint,
@@ -56,18 +50,6 @@ unsafe extern "C" {
         stream: CUstream,
         arguments: *mut *mut c_void,
         extra: *mut *mut c_void,
-    ) -> Status;
-    fn cuLaunchCooperativeKernel(
-        function: CUfunction,
-        grid_x: c_uint,
-        grid_y: c_uint,
-        grid_z: c_uint,
-        block_x: c_uint,
-        block_y: c_uint,
-        block_z: c_uint,
-        shared: c_uint,
-        stream: CUstream,
-        arguments: *mut *mut c_void,
     ) -> Status;
 }
 
@@ -143,12 +125,8 @@ pub(super) fn init() -> Outcome {
 #[repr(i32)]
 pub(super) enum Attribute {
     Multiprocessors = 16,
-    L2Bytes = 38,
     CapabilityMajor = 75,
     CapabilityMinor = 76,
-    SharedPerMultiprocessor = 81,
-    CooperativeLaunch = 95,
-    SharedPerBlockOptin = 97,
     MemoryPools = 115,
 }
 
@@ -299,30 +277,7 @@ pub(super) unsafe fn allow_shared(function: CUfunction, bytes: u32) -> Outcome {
     outcome(unsafe { cuFuncSetAttribute(function, MAX_DYNAMIC_SHARED, bytes) })
 }
 
-/// How many blocks of the function a multiprocessor holds at a time.
-///
-/// # Safety
-/// The function's module is loaded.
-pub(super) unsafe fn resident_blocks(function: CUfunction, threads: u32, shared: u32) -> Outcome<u32> {
-    let threads = c_int::try_from(threads).map_err(|_| Failure(1))?;
-    let mut blocks = 0;
-    // SAFETY: writes one integer; the function by the contract above.
-    outcome(unsafe {
-        cuOccupancyMaxActiveBlocksPerMultiprocessor(&mut blocks, function, threads, shared as usize)
-    })?;
-    Ok(u32::try_from(blocks).unwrap_or(0))
-}
-
-/// How the blocks of a launch relate.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Blocks {
-    /// They run in any order.
-    Independent,
-    /// They run at the same time and may wait for each other.
-    Cooperative,
-}
-
-/// Enqueues a kernel. `grid` and `block` are its dimensions x, y; `arguments` point to the parameters' values, which
+/// Enqueues a kernel. `grid` is its dimensions x and y; `arguments` point to the parameters' values, which
 /// are copied.
 ///
 /// # Safety
@@ -330,7 +285,6 @@ pub(super) enum Blocks {
 /// the kernel accesses is allocated, and stays so until the stream has come past this.
 pub(super) unsafe fn launch(
     function: CUfunction,
-    blocks: Blocks,
     grid: [u32; 2],
     threads: u32,
     shared: u32,
@@ -338,15 +292,7 @@ pub(super) unsafe fn launch(
     stream: &Stream,
 ) -> Outcome {
     let ([x, y], stream, arguments) = (grid, stream.as_inner(), arguments.as_mut_ptr());
+    let null = ptr::null_mut();
     // SAFETY: by the contract above.
-    outcome(unsafe {
-        match blocks {
-            Blocks::Independent => {
-                cuLaunchKernel(function, x, y, 1, threads, 1, 1, shared, stream, arguments, ptr::null_mut())
-            }
-            Blocks::Cooperative => {
-                cuLaunchCooperativeKernel(function, x, y, 1, threads, 1, 1, shared, stream, arguments)
-            }
-        }
-    })
+    outcome(unsafe { cuLaunchKernel(function, x, y, 1, threads, 1, 1, shared, stream, arguments, null) })
 }
