@@ -44,7 +44,7 @@ fn compile_kernels() -> Result<(), String> {
     let out = PathBuf::from(required("OUT_DIR")?);
     let mut sources = sources(&root.join("kernels/device"))?;
     if env::var_os("CARGO_FEATURE_CONFORMANCE").is_some() {
-        sources.push(root.join("kernels/conformance/probe.cu"));
+        sources.extend(["field.cu", "probe.cu"].map(|name| root.join("kernels/conformance").join(name)));
     }
     let architectures = architectures()?;
     if !sources.is_empty() {

@@ -50,23 +50,22 @@ __device__ __forceinline__ void accumulate(const Affine<F>* bases, const uint32_
     uint32_t thread = blockIdx.x * blockDim.x + threadIdx.x;
     share = max(share, (count + threads - 1) / threads);
     uint64_t first = uint64_t(thread) * share;
-    if (first >= count) {
-        slot_keys[2 * size_t(thread)] = none;
-        slot_keys[2 * size_t(thread) + 1] = none;
-        return;
-    }
-    const uint32_t* end = keys + min(first + share, uint64_t(count));
-    values += first;
+    uint32_t length = first < count ? uint32_t(min(uint64_t(share), count - first)) : 0;
     keys += first;
+    values += first;
     slots += 2 * size_t(thread);
     slot_keys += 2 * size_t(thread);
 
     uint32_t current = none;
     bool within = false;
     Xyzz<F> sum = Xyzz<F>::identity();
-    for (; keys != end; keys++, values++) {
-        uint32_t key = *keys;
-        uint32_t value = *values;
+    // The same number of rounds for all lanes. Runs end in different rounds on different lanes: they must come together
+    // again for the next addition.
+    for (uint32_t i = 0; i < share; i++) {
+        __syncwarp();
+        if (i >= length) continue;
+        uint32_t key = keys[i];
+        uint32_t value = values[i];
         Affine<F> point = Affine<F>::load(bases + (value & ~sign_bit)).negated_if(value & sign_bit);
         if (key == current) {
             sum.add_mixed(point);
@@ -79,6 +78,11 @@ __device__ __forceinline__ void accumulate(const Affine<F>* bases, const uint32_
             sum = Xyzz<F>::from(point);
             current = key;
         }
+    }
+    if (length == 0) {
+        slot_keys[0] = none;
+        slot_keys[1] = none;
+        return;
     }
     sum.store(slots + within);
     slot_keys[within] = current;

@@ -30,10 +30,9 @@ macro_rules! list {
     };
 }
 
-/// Cases of buffers, queues and launches. Each leaves the backend as it was.
+/// Cases of buffers, queues and launches, of the fields, and of operations that are short of memory. Each leaves the backend as it was.
 pub fn cases() -> Vec<Case<Cuda>> {
-    let mut cases = super::ntt::cases();
-    cases.extend(list! { "host",
+    let mut cases = list! { "host",
         uploads_are_copies
         uploads_from_many_threads
         empty_buffers
@@ -51,7 +50,10 @@ pub fn cases() -> Vec<Case<Cuda>> {
         exhausted_memory
         memory_freed_elsewhere
         refused_launches
-    });
+    };
+    cases.extend(super::field_cases::cases());
+    cases.extend(super::msm::cases::cases());
+    cases.extend(super::ntt::cases());
     cases
 }
 

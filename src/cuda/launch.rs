@@ -25,6 +25,9 @@ pub(in crate::cuda) enum Module {
     /// The tests' own, `kernels/conformance/probe.cu`.
     #[cfg(feature = "conformance")]
     Probe,
+    /// The tests' own, `kernels/conformance/field.cu`.
+    #[cfg(feature = "conformance")]
+    Field,
 }
 
 impl Module {
@@ -40,6 +43,8 @@ impl Module {
             Self::Vector => "vector",
             #[cfg(feature = "conformance")]
             Self::Probe => "probe",
+            #[cfg(feature = "conformance")]
+            Self::Field => "field",
         }
     }
 

@@ -37,6 +37,8 @@
 #[cfg(feature = "conformance")]
 pub(crate) mod cases;
 mod device;
+#[cfg(feature = "conformance")]
+mod field_cases;
 mod launch;
 mod lookup;
 mod matrix;

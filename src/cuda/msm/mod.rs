@@ -1,13 +1,13 @@
 //! Multi-scalar multiplication by buckets on the device. `kernels/device/msm.cuh` explains the algorithm, [`plan`] its cost.
 
+#[cfg(feature = "conformance")]
+pub(super) mod cases;
 mod plan;
 
-use std::any::TypeId;
-
 use ark_ec::short_weierstrass::Affine;
-use ark_ff::BigInt;
 
 use super::memory::Owned;
+use super::scalar::ScalarType;
 use super::{Argument, Buffer, Cuda, Grid, Kernel, Module, View, ViewMut};
 use crate::backend::{Len, Memory};
 use crate::curve::{Curve, G1, G2};
@@ -67,31 +67,23 @@ const SORT_SCATTER: Kernel = Kernel { module: Module::Msm, name: "msm_sort_scatt
 
 /// The kernel that cuts scalars of type `S` into digits, and the power of two that no magnitude of them exceeds.
 fn scalar<S: Element>() -> Result<(Kernel, u32)> {
-    macro_rules! types {
-        ($($type:ty, $suffix:literal, $magnitude:expr;)*) => {
-            [$((
-                TypeId::of::<$type>(),
-                Kernel { module: Module::Msm, name: concat!("msm_digits_", $suffix) },
-                $magnitude,
-            ),)*]
-        };
-    }
-    let types = types! {
-        i8, "i8", 7;
-        i16, "i16", 15;
-        i32, "i32", 31;
-        i64, "i64", 63;
-        u8, "u8", 8;
-        u16, "u16", 16;
-        u32, "u32", 32;
-        u64, "u64", 64;
-        Fr, "fr", plan::ORDER_BITS;
-        BigInt<4>, "big", plan::ORDER_BITS;
+    let Some(scalar) = ScalarType::of::<S>() else {
+        let name = std::any::type_name::<S>();
+        return Err(Error::Unavailable { reason: format!("msm has no kernel for {name}") });
     };
-    let found = types.into_iter().find(|(id, ..)| *id == TypeId::of::<S>());
-    found.map(|(_, kernel, magnitude)| (kernel, magnitude)).ok_or_else(|| Error::Unavailable {
-        reason: format!("no CUDA kernel for scalars of type {}", std::any::type_name::<S>()),
-    })
+    let (name, magnitude) = match scalar {
+        ScalarType::I8 => ("msm_digits_i8", 7),
+        ScalarType::I16 => ("msm_digits_i16", 15),
+        ScalarType::I32 => ("msm_digits_i32", 31),
+        ScalarType::I64 => ("msm_digits_i64", 63),
+        ScalarType::U8 => ("msm_digits_u8", 8),
+        ScalarType::U16 => ("msm_digits_u16", 16),
+        ScalarType::U32 => ("msm_digits_u32", 32),
+        ScalarType::U64 => ("msm_digits_u64", 64),
+        ScalarType::Fr => ("msm_digits_fr", plan::ORDER_BITS),
+        ScalarType::Big => ("msm_digits_big", plan::ORDER_BITS),
+    };
+    Ok((Kernel { module: Module::Msm, name }, magnitude))
 }
 
 /// Bases on the device, with multiples of them.
