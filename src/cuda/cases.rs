@@ -5,6 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use ark_ff::UniformRand;
+use cust::memory::LockedBuffer;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -35,6 +36,7 @@ pub fn cases() -> Vec<Case<Cuda>> {
     let mut cases = list! { "host",
         uploads_are_copies
         uploads_from_many_threads
+        downloads_to_page_locked_memory
         empty_buffers
         arguments
         shared_memory
@@ -129,6 +131,17 @@ fn uploads_from_many_threads(cuda: &Cuda) {
     });
 }
 
+/// A copy to page-locked memory does not wait by itself.
+fn downloads_to_page_locked_memory(cuda: &Cuda) {
+    cuda.device().enter().expect("a context");
+    let mut locked = LockedBuffer::new(&0u64, LEN).expect("page-locked memory");
+    for first in 0..3 {
+        let buffer = count(cuda, first).expect("a launch");
+        cuda.download(Cuda::view(&buffer), &mut locked).expect("a download");
+        assert_eq!(locked.as_slice(), counted(first));
+    }
+}
+
 fn empty_buffers(cuda: &Cuda) {
     let mut empty = cuda.alloc::<Fr>("empty", 0).expect("no memory");
     cuda.clear(&mut Cuda::view_mut(&mut empty)).expect("nothing to do");
@@ -194,6 +207,8 @@ fn joins_are_ordered(cuda: &Cuda) {
 fn joins_nest(cuda: &Cuda) {
     fn tree(cuda: &Cuda, depth: u32, input: View<'_, u64>) -> Result<Vec<Buffer<u64>>> {
         let own = step(cuda, input)?;
+        // Under way when the fork ends.
+        drop(cuda.upload_scratch("noise", &[7u64; LEN])?);
         if depth == 0 {
             return Ok(vec![own]);
         }
