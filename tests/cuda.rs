@@ -1,5 +1,9 @@
-//! The host side of [`Cuda`], where there is a driver; what every backend must do is tested in `conformance.rs`. Without a driver
-//! the tests are listed as *ignored*, with the reason, and fail if they are asked for by `--ignored`.
+//! The host side of [`Cuda`], and lookups where the device takes paths of its own, where there is a driver; what every backend
+//! must do is tested in `conformance.rs`. Without a driver the tests are listed as *ignored*, with the reason, and fail if they
+//! are asked for by `--ignored`.
+
+#[path = "cuda/lookup.rs"]
+mod lookup;
 
 use std::env;
 use std::process::{Command, ExitCode};
@@ -20,6 +24,12 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for Case { family, name, run } in cuda::cases() {
         trials.push(Trial::test(format!("{family}::{name}"), move || {
+            run(&Cuda::new().map_err(|error| format!("skipped: {error}"))?);
+            Ok(())
+        }));
+    }
+    for (name, run) in lookup::CASES {
+        trials.push(Trial::test(format!("lookup::{name}"), move || {
             run(&Cuda::new().map_err(|error| format!("skipped: {error}"))?);
             Ok(())
         }));

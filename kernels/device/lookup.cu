@@ -24,7 +24,7 @@ constexpr int LOGUP_THREADS = 128;
 //
 // Keys are compared as bit patterns, which is what equality of integers and of canonical field elements is. Integers that
 // lie close together index the entries themselves ("direct"); all others are hashed, with linear probing and a load of at
-// most 1/2, and compared with the row.
+// most 1/4 (a warp waits for the longest of 32 searches), and compared with the row.
 
 // A key of 32 bytes: a field element or a 256-bit integer.
 struct Key256 {
@@ -143,10 +143,13 @@ struct Hashed {
     }
 
     __device__ __forceinline__ uint32_t find(const K& key) const {
-        for (uint64_t at = place(key);; at = next(at)) {
-            uint32_t entry = entries[at];
-            if (entry == 0 || load_key(rows, ~entry) == key) return entry;
+        uint64_t at = place(key);
+        uint32_t entry = entries[at];
+        while (entry != 0 && !(load_key(rows, ~entry) == key)) {
+            at = next(at);
+            entry = entries[at];
         }
+        return entry;
     }
 };
 
@@ -157,44 +160,67 @@ __device__ __forceinline__ void index_rows(const K* rows, uint64_t n, const Inde
     if (row < n) index.insert(load_key(rows, row), uint32_t(row));
 }
 
-// A column to look up: its keys, their number, and the number of keys in all columns before it.
+// A column to look up: its keys, and the number of keys in all columns before it.
 struct Column {
     const void* keys;
-    uint64_t length, before;
+    uint64_t before;
 };
 
 // Rows that a block counts for itself, a power of two.
 constexpr uint32_t CACHED = 2048;
 
-// counts[row] += 1 for each key of the columns, one column each gridDim.y; `stranger` becomes the greatest ~(number of a
-// key) over the keys that no row has. Both must be zero at the launch.
+// counts[row] += 1 for each of the `n` keys of `columns`, of which there are `width`; `stranger` becomes the greatest
+// ~(number of a key) over the keys that no row has. Both must be zero at the launch. Keys are numbered by column, then row.
 //
 // A block counts rows in shared memory, the first to come for each place, and only the others one by one in global
 // memory. What comes often comes early, so neither a small table nor one favourite row of a large one makes the device
 // wait for one address.
 template <class K, class Index>
-__device__ void count(const Column* columns, const Index& index, uint32_t* counts, uint32_t* stranger) {
+__device__ void count(const Column* columns, uint64_t width, uint64_t n, const Index& index, uint32_t* counts,
+                      uint32_t* stranger) {
     __shared__ uint32_t owners[CACHED], tallies[CACHED];
-    const Column column = columns[blockIdx.y];
-    const uint64_t stride = uint64_t(gridDim.x) * THREADS;
-    if (uint64_t(blockIdx.x) * THREADS >= column.length) return;
     for (uint32_t i = threadIdx.x; i < CACHED; i += THREADS) owners[i] = tallies[i] = 0;
     __syncthreads();
 
-    const K* keys = static_cast<const K*>(column.keys);
-    for (uint64_t i = uint64_t(blockIdx.x) * THREADS + threadIdx.x; i < column.length; i += stride) {
-        const uint32_t entry = index.find(load_key(keys, i));
-        if (entry == 0) {
-            raise(stranger, ~uint32_t(column.before + i));
-            continue;
+    uint64_t column = 0, begin = 0, end = 0;
+    const K* keys = nullptr;
+    for (uint64_t first = uint64_t(blockIdx.x) * THREADS; first < n; first += uint64_t(gridDim.x) * THREADS) {
+        const uint64_t i = first + threadIdx.x;
+        uint32_t entry = 0;
+        if (i < n) {
+            if (i >= end) {
+                // On to the column of key i, the last that begins at i or before.
+                for (uint64_t high = width; high - column > 1;) {
+                    const uint64_t middle = (column + high) / 2;
+                    if (columns[middle].before <= i) {
+                        column = middle;
+                    } else {
+                        high = middle;
+                    }
+                }
+                keys = static_cast<const K*>(columns[column].keys);
+                begin = columns[column].before;
+                end = column + 1 < width ? columns[column + 1].before : n;
+            }
+            entry = index.find(load_key(keys, i - begin));
+            if (entry == 0) raise(stranger, ~uint32_t(i));
         }
-        const uint32_t place = entry % CACHED;
-        uint32_t owner = peek(owners + place);
-        if (owner == 0) {
-            owner = atomicCAS(owners + place, 0u, entry);
-            if (owner == 0) owner = entry;
+        // Searches end at different times; the warp goes on together.
+        __syncwarp();
+        if (entry != 0) {
+            const uint32_t place = entry % CACHED;
+            uint32_t owner = peek(owners + place);
+            if (owner == 0) {
+                owner = atomicCAS(owners + place, 0u, entry);
+                if (owner == 0) owner = entry;
+            }
+            if (owner == entry) {
+                atomicAdd(tallies + place, 1u);
+            } else {
+                atomicAdd(counts + uint32_t(~entry), 1u);
+            }
         }
-        atomicAdd(owner == entry ? tallies + place : counts + uint32_t(~entry), 1u);
+        __syncwarp();
     }
     __syncthreads();
     for (uint32_t i = threadIdx.x; i < CACHED; i += THREADS) {
@@ -203,34 +229,44 @@ __device__ void count(const Column* columns, const Index& index, uint32_t* count
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Sorting the rows of a table, for halo2's permuted columns: a merge sort of row numbers, stable, whose keys stay where
-// they are. Runs of SORTED numbers come from CUB; each pass then merges pairs of runs (Green, McColl, Bader, "GPU merge path",
-// 2012).
+// Sorting the rows of a table, for halo2's permuted columns: a merge sort of row numbers, whose keys stay where they
+// are. Runs of SORTED numbers come from CUB; each pass then merges pairs of runs (Green, McColl, Bader, "GPU merge path",
+// 2012). The numbers are padded to a multiple of SORTED by rows whose keys come last.
 
 constexpr int SORT_THREADS = 128;
 constexpr int SORT_ITEMS = 8;
 constexpr uint32_t SORTED = SORT_THREADS * SORT_ITEMS;
+constexpr uint32_t ALL_ONES = 0xffffffff;
 
-// No row has this number; it comes after all rows.
-constexpr uint32_t NO_ROW = 0xffffffff;
+// Whether a < b as little-endian integers: the borrow of a - b, which takes no branches.
+__device__ __forceinline__ bool less(const Key256& a, const Key256& b) {
+    uint32_t borrow;
+    asm volatile(
+        "{\n\t"
+        ".reg .u32 unused;\n\t"
+        "sub.cc.u32 unused, %1, %9;\n\t"
+        "subc.cc.u32 unused, %2, %10;\n\t"
+        "subc.cc.u32 unused, %3, %11;\n\t"
+        "subc.cc.u32 unused, %4, %12;\n\t"
+        "subc.cc.u32 unused, %5, %13;\n\t"
+        "subc.cc.u32 unused, %6, %14;\n\t"
+        "subc.cc.u32 unused, %7, %15;\n\t"
+        "subc.cc.u32 unused, %8, %16;\n\t"
+        "subc.u32 %0, 0, 0;\n\t"
+        "}"
+        : "=r"(borrow)
+        : "r"(a.word[0]), "r"(a.word[1]), "r"(a.word[2]), "r"(a.word[3]), "r"(a.word[4]), "r"(a.word[5]), "r"(a.word[6]),
+          "r"(a.word[7]), "r"(b.word[0]), "r"(b.word[1]), "r"(b.word[2]), "r"(b.word[3]), "r"(b.word[4]), "r"(b.word[5]),
+          "r"(b.word[6]), "r"(b.word[7]));
+    return borrow != 0;
+}
 
-// The order of row numbers by their 256-bit integers, little-endian.
+// The order of row numbers by their keys.
 struct Before {
     const Key256* keys;
 
     __device__ __forceinline__ bool operator()(uint32_t a, uint32_t b) const {
-        if (a == NO_ROW || b == NO_ROW) return a < b;
-        const uint4* x = reinterpret_cast<const uint4*>(keys + a);
-        const uint4* y = reinterpret_cast<const uint4*>(keys + b);
-#pragma unroll 1
-        for (int half = 1; half >= 0; half--) {
-            uint4 u = x[half], v = y[half];
-            if (u.w != v.w) return u.w < v.w;
-            if (u.z != v.z) return u.z < v.z;
-            if (u.y != v.y) return u.y < v.y;
-            if (u.x != v.x) return u.x < v.x;
-        }
-        return false;
+        return less(load_key(keys, a), load_key(keys, b));
     }
 };
 
@@ -268,7 +304,7 @@ EXTENT(32, uint32_t)
 EXTENT(64, uint64_t)
 
 // Fills the entries of a direct index. `first`: the least key, flipped; `length`: the number of entries.
-// Then: counts the keys of `columns`, one column each gridDim.y.
+// Then: counts the keys of the columns.
 #define DIRECT(BITS, K)                                                                                            \
     extern "C" __global__ void __launch_bounds__(lookup::THREADS) lookup_index_direct_##BITS(                      \
         const K* rows, uint64_t n, uint64_t flip, uint64_t first, uint64_t length, uint32_t* entries) {            \
@@ -276,8 +312,9 @@ EXTENT(64, uint64_t)
     }                                                                                                              \
     extern "C" __global__ void __launch_bounds__(lookup::THREADS)                                                  \
         lookup_count_direct_##BITS(uint64_t flip, uint64_t first, uint64_t length, uint32_t* entries,              \
-                                   const Column* columns, uint32_t* counts, uint32_t* stranger) {                  \
-        count<K>(columns, Direct<K>{flip, first, length, entries}, counts, stranger);                              \
+                                   const Column* columns, uint64_t width, uint64_t n, uint32_t* counts,            \
+                                   uint32_t* stranger) {                                                           \
+        count<K>(columns, width, n, Direct<K>{flip, first, length, entries}, counts, stranger);                    \
     }
 DIRECT(8, uint8_t)
 DIRECT(16, uint16_t)
@@ -292,8 +329,9 @@ DIRECT(64, uint64_t)
     }                                                                                                              \
     extern "C" __global__ void __launch_bounds__(lookup::THREADS)                                                  \
         lookup_count_hashed_##BITS(const K* rows, Seeds low, Seeds high, uint32_t shift, uint32_t* entries,        \
-                                   const Column* columns, uint32_t* counts, uint32_t* stranger) {                  \
-        count<K>(columns, Hashed<K>{rows, low, high, shift, entries}, counts, stranger);                           \
+                                   const Column* columns, uint64_t width, uint64_t n, uint32_t* counts,            \
+                                   uint32_t* stranger) {                                                           \
+        count<K>(columns, width, n, Hashed<K>{rows, low, high, shift, entries}, counts, stranger);                 \
     }
 HASHED(32, uint32_t)
 HASHED(64, uint64_t)
@@ -373,66 +411,83 @@ extern "C" __global__ void __launch_bounds__(scan::THREADS)
     prefix<Sum>(values, n, items, inclusive, states, partial);
 }
 
-// keys[i] = the integer that table[i] stands for, one thread a row.
+// keys[i] = the integer that table[i] stands for; from n to the grid's end, which is a multiple of SORTED, an integer greater
+// than all of those. One thread a key.
 extern "C" __global__ void __launch_bounds__(lookup::THREADS)
     lookup_sort_keys(const Fr* table, uint64_t n, Fr* keys) {
-    uint64_t i = uint64_t(blockIdx.x) * lookup::THREADS + threadIdx.x;
-    if (i < n) Fr::load(table + i).from_montgomery().store_lazy(keys + i);
+    const uint64_t i = uint64_t(blockIdx.x) * lookup::THREADS + threadIdx.x;
+    Fr key{{ALL_ONES, ALL_ONES, ALL_ONES, ALL_ONES, ALL_ONES, ALL_ONES, ALL_ONES, ALL_ONES}};
+    if (i < n) key = Fr::load(table + i).from_montgomery();
+    key.store_lazy(keys + i);
 }
 
-// order = the row numbers 0..n in runs of SORTED, each sorted by key; a block sorts one run.
-extern "C" __global__ void __launch_bounds__(SORT_THREADS, 8)
-    lookup_sort_runs(const Key256* keys, uint64_t n, uint32_t* order) {
+// order = the row numbers from 0 on in runs of SORTED, each sorted by key; a block sorts one run.
+extern "C" __global__ void __launch_bounds__(SORT_THREADS, 4)
+    lookup_sort_runs(const Key256* keys, uint32_t* order) {
     using Sort = cub::BlockMergeSort<uint32_t, SORT_THREADS, SORT_ITEMS>;
     __shared__ typename Sort::TempStorage shared;
     const uint64_t first = uint64_t(blockIdx.x) * SORTED + threadIdx.x * SORT_ITEMS;
     uint32_t rows[SORT_ITEMS];
 #pragma unroll
-    for (int i = 0; i < SORT_ITEMS; i++) rows[i] = first + i < n ? uint32_t(first + i) : NO_ROW;
+    for (int i = 0; i < SORT_ITEMS; i++) rows[i] = uint32_t(first + i);
     Sort(shared).StableSort(rows, Before{keys});
 #pragma unroll
-    for (int i = 0; i < SORT_ITEMS; i++) {
-        if (first + i < n) order[first + i] = rows[i];
-    }
+    for (int i = 0; i < SORT_ITEMS; i++) order[first + i] = rows[i];
 }
 
-// Merges pairs of sorted runs of `run` numbers, a multiple of SORTED; a block writes SORTED numbers.
+// Merges pairs of sorted runs of `run` numbers, of `n` in all; both are multiples of SORTED, of which a block writes one.
 extern "C" __global__ void __launch_bounds__(SORT_THREADS)
     lookup_sort_merge(const Key256* keys, uint64_t n, uint64_t run, const uint32_t* from, uint32_t* to) {
-    __shared__ uint32_t shared[SORTED + 1], splits[2];
+    __shared__ uint32_t shared[SORTED], splits[2];
     const Before before{keys};
     const uint64_t first = uint64_t(blockIdx.x) * SORTED, start = first / (2 * run) * (2 * run);
     const uint32_t a_length = uint32_t(min(run, n - start));
     const uint32_t b_length = uint32_t(min(run, n - start - a_length));
     const uint32_t *a = from + start, *b = a + a_length;
-    // The part of the merged runs that this block writes, and of each run that it reads.
-    const uint32_t begin = uint32_t(first - start), end = uint32_t(min(uint64_t(begin) + SORTED, uint64_t(a_length) + b_length));
+    const uint32_t begin = uint32_t(first - start);
     if (threadIdx.x < 64) {
         const uint32_t which = threadIdx.x / 32;
-        const uint32_t at = split(a, a_length, b, b_length, which == 0 ? begin : end, before);
+        const uint32_t at = split(a, a_length, b, b_length, begin + which * SORTED, before);
         if (threadIdx.x % 32 == 0) splits[which] = at;
     }
     __syncthreads();
-    const uint32_t a_begin = splits[0], a_count = splits[1] - a_begin;
-    const uint32_t b_begin = begin - a_begin, count = end - begin, b_count = count - a_count;
-    for (uint32_t i = threadIdx.x; i < count; i += SORT_THREADS) {
+    // The parts of the two runs that this block merges.
+    const uint32_t a_begin = splits[0], a_count = splits[1] - a_begin, b_begin = begin - a_begin;
+    for (uint32_t i = threadIdx.x; i < SORTED; i += SORT_THREADS) {
         shared[i] = i < a_count ? a[a_begin + i] : b[b_begin + (i - a_count)];
     }
     __syncthreads();
-    const int diagonal = min(threadIdx.x * SORT_ITEMS, count);
-    const int from_a =
-        cub::MergePath(shared, shared + a_count, int(a_count), int(b_count), diagonal, before);
+
+    // Each thread merges what gives its SORT_ITEMS numbers, with both next keys in registers.
+    const uint32_t diagonal = threadIdx.x * SORT_ITEMS;
+    uint32_t x = cub::MergePath(shared, shared + a_count, a_count, SORTED - a_count, diagonal, before);
+    uint32_t y = a_count + diagonal - x;
+    // Past the end of a part any key will do.
+    uint32_t x_row = shared[min(x, SORTED - 1)], y_row = shared[min(y, SORTED - 1)];
+    Key256 x_key = load_key(keys, x_row), y_key = load_key(keys, y_row);
     uint32_t rows[SORT_ITEMS];
-    int places[SORT_ITEMS];
-    cub::SerialMerge(shared, from_a, int(a_count) + diagonal - from_a, int(a_count) - from_a,
-                     int(b_count) - (diagonal - from_a), rows, places, before);
-    __syncthreads();
 #pragma unroll
     for (int i = 0; i < SORT_ITEMS; i++) {
-        if (diagonal + i < count) shared[diagonal + i] = rows[i];
+        // Of equal keys those of the first run go first.
+        const bool second = (less(y_key, x_key) | (x >= a_count)) & (y < SORTED);
+        rows[i] = second ? y_row : x_row;
+        x += !second;
+        y += second;
+        const uint32_t row = shared[min(second ? y : x, SORTED - 1)];
+        const Key256 key = load_key(keys, row);
+        x_row = second ? x_row : row;
+        y_row = second ? row : y_row;
+#pragma unroll
+        for (int j = 0; j < 8; j++) {
+            x_key.word[j] = second ? x_key.word[j] : key.word[j];
+            y_key.word[j] = second ? key.word[j] : y_key.word[j];
+        }
     }
     __syncthreads();
-    for (uint32_t i = threadIdx.x; i < count; i += SORT_THREADS) to[first + i] = shared[i];
+#pragma unroll
+    for (int i = 0; i < SORT_ITEMS; i++) shared[diagonal + i] = rows[i];
+    __syncthreads();
+    for (uint32_t i = threadIdx.x; i < SORTED; i += SORT_THREADS) to[first + i] = shared[i];
 }
 
 // Splits the sorted rows into those that the column uses and the others: used row v, in ascending order, is rows[v] and
@@ -450,12 +505,8 @@ extern "C" __global__ void __launch_bounds__(scan::THREADS)
         },
         [=](uint64_t i, uint64_t before, uint64_t value) {
             const uint32_t rank = uint32_t(before >> 32);
-            if (value != 0) {
-                rows[rank] = order[i];
-                starts[rank] = uint32_t(before);
-            } else {
-                rows[n - 1 - (i - rank)] = order[i];
-            }
+            rows[value != 0 ? rank : n - 1 - (i - rank)] = order[i];
+            if (value != 0) starts[rank] = uint32_t(before);
             if (i == n - 1) *used = rank + (value != 0);
             return before + value;
         });

@@ -29,8 +29,11 @@ const LOGUP_THREADS: u32 = 128;
 
 /// Elements a thread scans at most. The block's own part is 2.6 combinations a thread.
 const MOST_SCANNED: u64 = 16;
-/// Elements a thread inverts at most. The inversion is some 400 multiplications of one warp that nobody else can use.
-const MOST_INVERTED: u64 = 64;
+/// Elements a thread inverts at most. The block's inversion is some 400 multiplications by one thread, as long for the warp as
+/// those of all its threads for 130 elements each.
+const MOST_INVERTED: u64 = 128;
+/// Elements a thread takes at least, to share what a block does once.
+const LEAST: u64 = 4;
 
 impl Lookup for Cuda {
     type Table<T: Key> = Table<T>;
@@ -135,10 +138,10 @@ impl Lookup for Cuda {
 
 impl Cuda {
     /// A grid whose threads take `items` of `n > 0` elements each: as many as leave a few blocks for each multiprocessor,
-    /// and at most `most`.
+    /// within [`LEAST`] and `most`.
     fn shared_work(&self, n: usize, threads: u32, most: u64) -> (Grid, u32) {
         let fair = n as u64 / (u64::from(threads) * 4 * u64::from(self.properties().multiprocessors));
-        let items = fair.clamp(1, most) as u32;
+        let items = fair.clamp(LEAST, most) as u32;
         (Grid::covering(n.div_ceil(items as usize), threads), items)
     }
 

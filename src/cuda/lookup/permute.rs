@@ -14,8 +14,10 @@ const PERMUTE_FILL: Kernel = kernel("lookup_permute_fill");
 
 /// Threads of a block that sorts.
 const SORT_THREADS: u32 = 128;
-/// Row numbers that a block sorts or merges: `lookup::SORTED`.
-const SORTED: usize = 1024;
+/// Row numbers that each of them sorts or merges.
+const SORT_ITEMS: usize = 8;
+/// Those of a block: `lookup::SORTED`.
+const SORTED: usize = SORT_THREADS as usize * SORT_ITEMS;
 
 impl Cuda {
     /// [`Lookup::permute`](crate::Lookup::permute) of checked arguments that are not empty.
@@ -33,15 +35,16 @@ impl Cuda {
         let mut counts = self.scratch("row counts", n)?;
         Hashed::new(self, table)?.count(self, table, &[column], &mut Self::view_mut(&mut counts))?;
 
-        let keys = self.scratch::<Fr>("sort keys", n)?;
-        self.launch(SORT_KEYS, Grid::covering(n, THREADS), &[&table, &n, &keys])?;
-        let grid = Grid::new(n.div_ceil(SORTED) as u32, SORT_THREADS);
-        let mut order = self.scratch::<u32>("sorted rows", n)?;
-        let mut merged = self.scratch::<u32>("merged rows", n)?;
-        self.launch(SORT_RUNS, grid, &[&keys, &n, &order])?;
+        let padded = n.next_multiple_of(SORTED);
+        let keys = self.scratch::<Fr>("sort keys", padded)?;
+        self.launch(SORT_KEYS, Grid::covering(padded, THREADS), &[&table, &n, &keys])?;
+        let grid = Grid::covering(padded / SORT_ITEMS, SORT_THREADS);
+        let mut order = self.scratch::<u32>("sorted rows", padded)?;
+        let mut merged = self.scratch::<u32>("merged rows", padded)?;
+        self.launch(SORT_RUNS, grid, &[&keys, &order])?;
         let mut run = SORTED;
-        while run < n {
-            self.launch(SORT_MERGE, grid, &[&keys, &n, &run, &order, &merged])?;
+        while run < padded {
+            self.launch(SORT_MERGE, grid, &[&keys, &padded, &run, &order, &merged])?;
             std::mem::swap(&mut order, &mut merged);
             run *= 2;
         }

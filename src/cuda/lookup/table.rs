@@ -152,7 +152,7 @@ impl<T: Key> Direct<T> {
         let n = rows.len();
         let mut extent = cuda.scratch::<u64>("extent of a table", 2)?;
         cuda.clear(&mut Cuda::view_mut(&mut extent))?;
-        cuda.launch(kernel, spread(cuda, n, 1), &[&rows, &n, &flip, &extent])?;
+        cuda.launch(kernel, spread(cuda, n), &[&rows, &n, &flip, &extent])?;
         let mut host = [0; 2];
         cuda.download(Cuda::view(&extent), &mut host)?;
         Ok((!host[0], host[1]))
@@ -160,10 +160,10 @@ impl<T: Key> Direct<T> {
 
     fn count(&self, cuda: &Cuda, columns: &[View<'_, T>], counts: &mut ViewMut<'_, u32>) -> Result<()> {
         let length = self.entries.len();
-        count(cuda, columns, counts, |grid, columns, counts, stranger| {
-            let args: [&dyn Argument; 7] =
-                [&self.flip, &self.first, &length, &self.entries, columns, counts, stranger];
-            cuda.launch(self.count, grid, &args)
+        count(cuda, columns, counts, |grid, Count { columns, width, n, counts, stranger }| {
+            let index: [&dyn Argument; 4] = [&self.flip, &self.first, &length, &self.entries];
+            let given: [&dyn Argument; 5] = [columns, &width, &n, counts, stranger];
+            cuda.launch(self.count, grid, &[&index[..], &given].concat())
         })
     }
 }
@@ -174,7 +174,7 @@ pub(super) struct Hashed<T> {
     seeds: [BigInt<4>; 2],
     /// 64 less the binary logarithm of the number of entries.
     shift: u32,
-    /// At least twice as many as rows.
+    /// At least four times as many as rows.
     entries: Buffer<u32>,
     count: Kernel,
     keys: PhantomData<fn(T)>,
@@ -189,7 +189,7 @@ impl<T: Key> Hashed<T> {
             Bits::Integer { .. } => ("lookup_index_hashed_32", "lookup_count_hashed_32"),
         };
         let n = rows.len();
-        let length = (2 * n).next_power_of_two();
+        let length = (4 * n).next_power_of_two().max(2);
         let shift = 64 - length.trailing_zeros();
         // Odd multipliers map the keys of one word one to one.
         let random = RandomState::new();
@@ -213,67 +213,64 @@ impl<T: Key> Hashed<T> {
         counts: &mut ViewMut<'_, u32>,
     ) -> Result<()> {
         let [low, high] = self.seeds.map(ByValue);
-        count(cuda, columns, counts, |grid, columns, counts, stranger| {
-            let args: [&dyn Argument; 8] =
-                [&rows, &low, &high, &self.shift, &self.entries, columns, counts, stranger];
-            cuda.launch(self.count, grid, &args)
+        count(cuda, columns, counts, |grid, Count { columns, width, n, counts, stranger }| {
+            let index: [&dyn Argument; 5] = [&rows, &low, &high, &self.shift, &self.entries];
+            let given: [&dyn Argument; 5] = [columns, &width, &n, counts, stranger];
+            cuda.launch(self.count, grid, &[&index[..], &given].concat())
         })
     }
 }
 
-/// Most columns of one launch: CUDA's limit of `gridDim.y`.
-const COLUMNS: usize = 65535;
-
-/// Counts by launches of a kernel that take columns, counts and the cell of the first stranger, and waits.
+/// Counts by the launch of a kernel that takes a [`Count`], and waits.
 fn count<T: Key>(
     cuda: &Cuda,
     columns: &[View<'_, T>],
     counts: &mut ViewMut<'_, u32>,
-    launch: impl Fn(Grid, &Buffer<u64>, &ViewMut<'_, u32>, &Buffer<u32>) -> Result<()>,
+    launch: impl Fn(Grid, Count<'_>) -> Result<()>,
 ) -> Result<()> {
     cuda.clear(counts)?;
-    // Empty columns add nothing, but keep their numbers.
-    let mut before = 0;
-    let filled: Vec<(usize, usize, View<'_, T>)> = columns
-        .iter()
-        .enumerate()
-        .map(|(number, &column)| {
-            before += column.len();
-            (number, before - column.len(), column)
-        })
-        .filter(|(.., column)| !column.is_empty())
-        .collect();
-    if filled.is_empty() {
+    // Keys are numbered by column, then row, in the order of the error to report.
+    let mut n = 0;
+    let mut before = Vec::with_capacity(columns.len());
+    for column in columns {
+        before.push(n);
+        n += column.len();
+    }
+    if n == 0 {
         return cuda.sync();
     }
+    let pairs: Vec<u64> =
+        columns.iter().zip(&before).flat_map(|(column, &before)| [column.pointer(), before as u64]).collect();
+    let pairs = cuda.upload_scratch("columns to look up", &pairs)?;
     let mut stranger = cuda.scratch::<u32>("first stranger", 1)?;
     cuda.clear(&mut Cuda::view_mut(&mut stranger))?;
-    for columns in filled.chunks(COLUMNS) {
-        let triples: Vec<u64> = columns
-            .iter()
-            .flat_map(|(_, before, column)| [column.pointer(), column.len() as u64, *before as u64])
-            .collect();
-        let triples = cuda.upload_scratch("columns to look up", &triples)?;
-        let longest = columns.iter().map(|(.., column)| column.len()).max().unwrap_or(1);
-        let rows = columns.len() as u32;
-        launch(spread(cuda, longest, rows).rows(rows), &triples, counts, &stranger)?;
-    }
+    let given = Count { columns: &pairs, width: columns.len(), n, counts, stranger: &stranger };
+    launch(spread(cuda, n), given)?;
     let mut greatest = [0];
     cuda.download(Cuda::view(&stranger), &mut greatest)?;
     if greatest == [0] {
         return Ok(());
     }
-    // The kernels keep the greatest complement of a key's number among all columns' keys.
+    // The kernel keeps the greatest complement of a key's number.
     let key = !greatest[0] as usize;
-    let last = filled.partition_point(|(_, before, _)| *before <= key) - 1;
-    let (column, before, _) = filled[last];
-    Err(Error::NotInTable { column, row: key - before })
+    // Empty columns begin where the next one does.
+    let column = before.partition_point(|&before| before <= key) - 1;
+    Err(Error::NotInTable { column, row: key - before[column] })
 }
 
-/// A grid for loops over `n > 0` elements in each of its `rows`: at least sixteen elements a thread, since a block has tallies
-/// to clear and to add, and no more blocks than the device runs at a time.
-fn spread(cuda: &Cuda, n: usize, rows: u32) -> Grid {
-    let resident = (8 * cuda.properties().multiprocessors).div_ceil(rows);
+/// What a counting kernel takes after the index, in this order.
+struct Count<'a> {
+    columns: &'a Buffer<u64>,
+    width: usize,
+    n: usize,
+    counts: &'a ViewMut<'a, u32>,
+    stranger: &'a Buffer<u32>,
+}
+
+/// A grid for loops over `n > 0` elements: at least sixteen of them a thread, since a block has tallies to clear and to add,
+/// and no more blocks than the device runs at a time.
+fn spread(cuda: &Cuda, n: usize) -> Grid {
+    let resident = 8 * cuda.properties().multiprocessors;
     let blocks = n.div_ceil(16 * THREADS as usize).min(resident as usize);
     Grid::new(blocks as u32, THREADS)
 }
