@@ -46,10 +46,10 @@ fn add_part<F: Modulus>(p: Option<[&[F]; 2]>, q: [&[F]; 2], out_p: &mut [F], out
                 let [p0, p1] = [load_at(p[0], i, F::zero()), load_at(p[1], i, F::zero())];
                 let q1 = Factor::<F, 1>::from_words(&q1);
                 let mut sums = Sums::new();
-                sums.add(&[high_q0, high_q0], &[Factor::<F, 1>::from_words(&p1), q1]);
+                sums.add([&high_q0, &high_q0], [&Factor::<F, 1>::from_words(&p1), &q1]);
                 let [mut cross, product] = sums.split();
-                cross.add(&[Factor::<F, 16>::from_elements(&p0)], &[q1]);
-                let [cross, product] = Sums::join([cross, product]).reduce::<32, 2>();
+                cross.add([&Factor::<F, 16>::from_elements(&p0)], [&q1]);
+                let [cross, product] = Sums::join(cross, product).reduce::<32, 2>();
                 store_at(&product.canonical().into_words(), out_q, i);
                 cross.canonical()
             }

@@ -29,8 +29,8 @@ fn multiply<F: Modulus>(a: &[F], b: &[F], out: &mut [F]) {
         let [b0, b1] = [load_at(b, i, F::zero()), load_at(b, i + 8, F::zero())];
         let mut products = Sums::new();
         products.add(
-            &[Factor::<F, 16>::from_elements(&a0), Factor::from_elements(&a1)],
-            &[Factor::<F, 1>::from_words(&b0), Factor::<F, 1>::from_words(&b1)],
+            [&Factor::<F, 16>::from_elements(&a0), &Factor::from_elements(&a1)],
+            [&Factor::<F, 1>::from_words(&b0), &Factor::<F, 1>::from_words(&b1)],
         );
         let [low, high] = products.reduce::<16, 2>();
         store_at(&low.canonical().into_words(), out, i);
@@ -175,7 +175,7 @@ impl<F: Modulus, T: Scalar<F>> Combination<'_, F, T> {
 /// the offset of [`combine`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn read<F: Modulus, T: Scalar<F>, const LIMBS: usize>(vector: &[T], from: usize) -> [__m512i; LIMBS] {
+pub(in crate::cpu) fn read<F: Modulus, T: Scalar<F>, const LIMBS: usize>(vector: &[T], from: usize) -> [__m512i; LIMBS] {
     let rest = vector.get(from..).unwrap_or(&[]);
     let mut padded = [T::ZEROED; 8];
     let eight = match rest.first_chunk() {
@@ -305,18 +305,17 @@ impl<F: Modulus> Denominators<F> {
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     fn chain(&self, elements: &[F], scratch: &mut Scratch<F>) -> [Lazy<F, 2>; CHAINS] {
         let Scratch { steps, poles } = scratch;
-        steps.clear();
         poles.clear();
-        steps.reserve(elements.len().div_ceil(STEP));
         // Stands in for poles and beyond the end.
         let other = self.pole + F::one();
         let pole = words(self.pole);
         let one = Lazy::<F, 1>::splat(const { &relimb(power_of_two::<F>(260)) });
         let mut products = [one.wide().widen::<2>(); CHAINS];
-        for from in (0..elements.len()).step_by(STEP) {
-            let mut links = [Link { denominator: one.wide().factor(), before: one.wide().factor() }; CHAINS];
+        let link = Link { denominator: one.wide().factor(), before: one.wide().factor() };
+        steps.resize(elements.len().div_ceil(STEP), [link; CHAINS]);
+        for (step, links) in steps.iter_mut().enumerate() {
             for (chain, link) in links.iter_mut().enumerate() {
-                let from = from + 8 * chain;
+                let from = step * STEP + 8 * chain;
                 let mut eight = load_at(elements, from, other);
                 if suspect_lanes(&eight, pole[0]) != 0 {
                     eight = replace_poles(&eight, from, pole, words(other), poles);
@@ -331,12 +330,11 @@ impl<F: Modulus> Denominators<F> {
                 link.before = products[chain].factor();
             }
             for chain in (0..CHAINS).step_by(2) {
-                let [a, b] = [links[chain], links[chain + 1]];
+                let [a, b] = [&links[chain], &links[chain + 1]];
                 let mut pair = Sums::new();
-                pair.add(&[a.denominator, b.denominator], &[a.before, b.before]);
+                pair.add([&a.denominator, &b.denominator], [&a.before, &b.before]);
                 [products[chain], products[chain + 1]] = pair.reduce::<4, 2>();
             }
-            steps.push(links);
         }
         let mut chains = [one.widen::<2>(); CHAINS];
         for (chain, product) in chains.iter_mut().zip(products) {
@@ -387,7 +385,7 @@ fn invert<F: Modulus>(
             let from = step * STEP + 8 * chain;
             let inverse = inverses[chain];
             let mut pair = Sums::new();
-            pair.add(&[inverse, inverse], &[link.before, link.denominator]);
+            pair.add([&inverse, &inverse], [&link.before, &link.denominator]);
             let [value, next] = pair.reduce::<4, 2>();
             inverses[chain] = next.factor();
             let mut value = value.subtract_seldom();

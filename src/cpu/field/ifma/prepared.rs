@@ -71,7 +71,9 @@ impl<F: Modulus, const N: usize> PreparedSums<F, N> {
     pub(crate) fn new(start: &[Columns; N]) -> Self {
         let mut columns = [[_mm512_setzero_si512(); LIMBS + 1]; N];
         for n in 0..N {
-            columns[n][1..].copy_from_slice(&start[n]);
+            for j in 0..LIMBS {
+                columns[n][j + 1] = start[n][j];
+            }
         }
         Self { columns, field: PhantomData }
     }
@@ -101,8 +103,8 @@ impl<F: Modulus, const N: usize> PreparedSums<F, N> {
     pub(crate) fn reduce<const TERMS: usize, const C: usize>(self) -> [Wide<F, 0, C>; N] {
         const { assert!(TERMS <= MAX_TERMS && C >= LIMBS * TERMS + 2 && C <= MAX_BOUND) };
         let mut t = self.columns;
-        for own in &mut t {
-            montgomery_step::<F>(own, 0);
+        for n in 0..N {
+            montgomery_step::<F>(&mut t[n], 0);
         }
         let mut wide = [Wide::new([_mm512_setzero_si512(); LIMBS]); N];
         for n in 0..N {

@@ -16,35 +16,26 @@ pub(crate) const MAX_PRODUCTS: usize = 256;
 /// `N` sums of products abreast, a lane each: two of them keep the multiplier busy where the chains of one would not.
 #[derive(Clone, Copy)]
 pub(crate) struct Sums<F, const N: usize> {
-    columns: [[__m512i; N]; 2 * LIMBS],
+    columns: [[__m512i; 2 * LIMBS]; N],
     field: PhantomData<F>,
 }
+
+// Plain loops over indices below: iterators over arrays by value keep the vectors out of registers.
 
 impl<F: Modulus> Sums<F, 2> {
     /// One of each.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn split(self) -> [Sums<F, 1>; 2] {
-        let mut parts = [Sums::new(); 2];
-        for (n, part) in parts.iter_mut().enumerate() {
-            for (own, column) in part.columns.iter_mut().zip(self.columns) {
-                own[0] = column[n];
-            }
-        }
-        parts
+        let [a, b] = self.columns;
+        [Sums { columns: [a], field: PhantomData }, Sums { columns: [b], field: PhantomData }]
     }
 
     /// The inverse of [`Self::split`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn join(parts: [Sums<F, 1>; 2]) -> Self {
-        let mut joined = Self::new();
-        for (n, part) in parts.iter().enumerate() {
-            for (column, own) in joined.columns.iter_mut().zip(part.columns) {
-                column[n] = own[0];
-            }
-        }
-        joined
+    pub(crate) fn join(a: Sums<F, 1>, b: Sums<F, 1>) -> Self {
+        Self { columns: [a.columns[0], b.columns[0]], field: PhantomData }
     }
 }
 
@@ -53,21 +44,21 @@ impl<F: Modulus, const N: usize> Sums<F, N> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn new() -> Self {
-        Self { columns: [[_mm512_setzero_si512(); N]; 2 * LIMBS], field: PhantomData }
+        Self { columns: [[_mm512_setzero_si512(); 2 * LIMBS]; N], field: PhantomData }
     }
 
     /// `self[n] += a[n] b[n]`, at most [`MAX_PRODUCTS`] times.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn add<A: Operand<F>, B: Operand<F>>(&mut self, a: &[A; N], b: &[B; N]) {
+    pub(crate) fn add<A: Operand<F>, B: Operand<F>>(&mut self, a: [&A; N], b: [&B; N]) {
         let t = &mut self.columns;
         for i in 0..LIMBS {
             for j in 0..LIMBS {
                 for n in 0..N {
-                    t[i + j][n] = _mm512_madd52lo_epu64(t[i + j][n], a[n].limbs()[i], b[n].limbs()[j]);
+                    t[n][i + j] = _mm512_madd52lo_epu64(t[n][i + j], a[n].limbs()[i], b[n].limbs()[j]);
                 }
                 for n in 0..N {
-                    t[i + j + 1][n] = _mm512_madd52hi_epu64(t[i + j + 1][n], a[n].limbs()[i], b[n].limbs()[j]);
+                    t[n][i + j + 1] = _mm512_madd52hi_epu64(t[n][i + j + 1], a[n].limbs()[i], b[n].limbs()[j]);
                 }
             }
         }
@@ -82,15 +73,15 @@ impl<F: Modulus, const N: usize> Sums<F, N> {
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn reduce<const TOTAL: usize, const C: usize>(self) -> [Wide<F, 0, C>; N] {
         const { assert!(C >= product_bound(TOTAL, 1) && C <= MAX_BOUND) };
-        let mut t = [[_mm512_setzero_si512(); 2 * LIMBS]; N];
-        for n in 0..N {
-            for (own, column) in t[n].iter_mut().zip(self.columns) {
-                *own = column[n];
+        let mut t = self.columns;
+        for i in 0..LIMBS - 2 {
+            for n in 0..N {
+                shift_step::<F>(&mut t[n], i);
             }
         }
-        for i in 0..LIMBS {
-            for own in &mut t {
-                if i + 2 < LIMBS { shift_step::<F>(own, i) } else { montgomery_step::<F>(own, i) }
+        for i in LIMBS - 2..LIMBS {
+            for n in 0..N {
+                montgomery_step::<F>(&mut t[n], i);
             }
         }
         let mut wide = [Wide::new([_mm512_setzero_si512(); LIMBS]); N];
