@@ -3,11 +3,12 @@
 
 mod common;
 
-use ark_ff::Field;
-use common::{backends, group, id, pool, random, threads, up_to};
+use ark_ff::{AdditiveGroup, Field};
+use common::{backends, group, id, plain_eq_table, plain_rounds, pool, random, threads, up_to};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use rayon::prelude::*;
-use zkmill::{Fr, Lookup, Memory, Vector};
+use zkmill::sumcheck::{Form, Term};
+use zkmill::{Cpu, Fr, Lookup, Memory, Sumcheck, Vector};
 
 fn batch_inversion(c: &mut Criterion) {
     for threads in threads() {
@@ -77,6 +78,103 @@ fn fraction_tree(c: &mut Criterion) {
             }
             let id = id(&mut group, "plain rayon", log_n);
             group.bench_function(id, |b| b.iter(|| pool.install(|| plain_tree(p.clone(), q.clone()))));
+            group.finish();
+        }
+    }
+}
+
+/// A line's value.
+fn between(low: Fr, high: Fr, r: Fr) -> Fr {
+    low + r * (high - low)
+}
+
+/// What logUp-GKR's prover computes: all layers of the tree, then from the root down each layer's sumcheck of
+/// `eq(point, x) (p0 q1 + p1 q0 + lambda q0 q1)`. Given numbers stand for the verifier's. Returns all messages.
+fn gkr(cpu: &Cpu, p: &[Fr], q: &[Fr], challenges: &[Fr]) -> Vec<Fr> {
+    let mut levels = vec![(p.to_vec(), q.to_vec())];
+    while let Some((p, q)) = levels.last().filter(|(p, _)| p.len() > 2) {
+        let half = q.len() / 2;
+        let mut out_p = cpu.alloc("p", half).expect("memory");
+        let mut out_q = cpu.alloc("q", half).expect("memory");
+        let (mut p_view, mut q_view) = (out_p.as_mut_slice(), out_q.as_mut_slice());
+        cpu.add_fractions(Some(p), q, &mut p_view, &mut q_view).expect("lengths agree");
+        levels.push((out_p, out_q));
+    }
+    let (mut messages, mut point) = (Vec::new(), Vec::new());
+    let mut claims = [Fr::ZERO; 2];
+    for (k, (mut p, mut q)) in levels.into_iter().rev().enumerate() {
+        let (lambda, tau) = (challenges[k], challenges[k + 1]);
+        let (p0, mut p1) = p.split_at_mut(1 << k);
+        let (q0, q1) = q.split_at_mut(1 << k);
+        let mut values = [p0[0], p1[0], q0[0], q1[0]];
+        if k > 0 {
+            cpu.add_scaled(lambda, &*q1, &mut p1).expect("lengths agree");
+            let term = |factors: [usize; 2]| Term { coefficient: Fr::ONE, factors: factors.to_vec() };
+            let mut form = Form::new(k, vec![term([0, 3]), term([1, 2])])
+                .weighted(std::mem::take(&mut point))
+                .expect("one coordinate a variable")
+                .claiming(claims[0] + lambda * claims[1]);
+            let mut tables = [p0, p1, q0, q1];
+            for round in 0..k {
+                let bind = point.last().copied();
+                messages.extend(cpu.sumcheck_round(&mut form, &mut tables, bind).expect("shapes agree"));
+                point.push(challenges[k + round]);
+            }
+            values = tables.map(|t| between(t[0], t[1], point[k - 1]));
+            let q1 = values[3];
+            values[1] -= lambda * q1;
+        }
+        messages.extend(values);
+        claims = [between(values[0], values[1], tau), between(values[2], values[3], tau)];
+        point.insert(0, tau);
+    }
+    messages
+}
+
+/// [`gkr`] by plain loops over arkworks' field.
+fn plain_gkr(p: &[Fr], q: &[Fr], challenges: &[Fr]) -> Vec<Fr> {
+    let mut levels = vec![(p.to_vec(), q.to_vec())];
+    while let Some((p, q)) = levels.last().filter(|(p, _)| p.len() > 2) {
+        let half = q.len() / 2;
+        let level = (0..half)
+            .into_par_iter()
+            .map(|i| (p[i] * q[i + half] + p[i + half] * q[i], q[i] * q[i + half]))
+            .unzip();
+        levels.push(level);
+    }
+    let (mut messages, mut point) = (Vec::new(), Vec::new());
+    for (k, (mut p0, mut q0)) in levels.into_iter().rev().enumerate() {
+        let (lambda, tau) = (challenges[k], challenges[k + 1]);
+        let (p1, q1) = (p0.split_off(1 << k), q0.split_off(1 << k));
+        let mut tables = vec![p0, p1, q0, q1];
+        if k > 0 {
+            tables.push(plain_eq_table(&point));
+            let g = |t: &[Fr]| t[4] * (t[0] * t[3] + t[1] * t[2] + lambda * t[2] * t[3]);
+            point = challenges[k..2 * k].to_vec();
+            messages.extend(plain_rounds(&mut tables, &point, 3, g).into_iter().flatten());
+            tables.iter_mut().for_each(|t| t[0] = between(t[0], t[1], point[k - 1]));
+        }
+        messages.extend(tables[..4].iter().map(|t| t[0]));
+        point.insert(0, tau);
+    }
+    messages
+}
+
+fn logup_gkr(c: &mut Criterion) {
+    for threads in threads() {
+        let pool = pool(threads);
+        for log_n in up_to(&[12, 16, 20]) {
+            let mut group = group(c, "logup_gkr", threads);
+            let (p, q) = (random(1 << log_n, 1), random(1 << log_n, 2));
+            let challenges = random(2 * log_n as usize, 3);
+            let expected = pool.install(|| plain_gkr(&p, &q, &challenges));
+            for (contender, cpu) in backends(threads) {
+                assert_eq!(gkr(&cpu, &p, &q, &challenges), expected);
+                let id = id(&mut group, &contender, log_n);
+                group.bench_function(id, |b| b.iter(|| gkr(&cpu, &p, &q, &challenges)));
+            }
+            let id = id(&mut group, "plain rayon", log_n);
+            group.bench_function(id, |b| b.iter(|| pool.install(|| plain_gkr(&p, &q, &challenges))));
             group.finish();
         }
     }
@@ -161,5 +259,5 @@ fn logup(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, batch_inversion, fraction_tree, multiplicities, logup);
+criterion_group!(benches, batch_inversion, fraction_tree, logup_gkr, multiplicities, logup);
 criterion_main!(benches);

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use ark_ff::UniformRand;
+use ark_ff::{AdditiveGroup, Field, UniformRand};
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, measurement::WallTime};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use rayon::prelude::*;
 use zkmill::{Cpu, Fr, Tier};
 
 pub fn rng(seed: u64) -> ChaCha20Rng {
@@ -71,4 +72,51 @@ pub fn up_to(sizes: &[u32]) -> Vec<u32> {
     };
     let sizes = sizes.iter().copied().filter(|size| *size <= most);
     sizes.take(if test_mode() { 1 } else { usize::MAX }).collect()
+}
+
+/// All rounds of a sumcheck by plain rayon on arkworks' field: sums `g` over the cube at each evaluation point, then folds
+/// all tables; the weight is one of them. The last challenge is not bound.
+pub fn plain_rounds(
+    tables: &mut [Vec<Fr>],
+    challenges: &[Fr],
+    degree: usize,
+    g: impl Fn(&[Fr]) -> Fr + Sync,
+) -> Vec<Vec<Fr>> {
+    let mut rounds = Vec::new();
+    for (round, r) in challenges.iter().enumerate() {
+        let half = tables[0].len() / 2;
+        let sums = (0..half)
+            .into_par_iter()
+            .with_min_len(256)
+            .map(|i| {
+                let mut at: Vec<Fr> = tables.iter().map(|t| t[i]).collect();
+                let step: Vec<Fr> = tables.iter().map(|t| t[i + half] - t[i]).collect();
+                let mut values = Vec::with_capacity(degree + 1);
+                for _ in 0..=degree {
+                    values.push(g(&at));
+                    at.iter_mut().zip(&step).for_each(|(a, s)| *a += s);
+                }
+                values
+            })
+            .reduce(
+                || vec![Fr::ZERO; degree + 1],
+                |mut a, b| {
+                    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+                    a
+                },
+            );
+        rounds.push(sums);
+        if round + 1 < challenges.len() {
+            for table in tables.iter_mut() {
+                *table =
+                    (0..half).into_par_iter().map(|i| table[i] + *r * (table[i + half] - table[i])).collect();
+            }
+        }
+    }
+    rounds
+}
+
+/// `eq(point, x)`, which the plain version materialises.
+pub fn plain_eq_table(point: &[Fr]) -> Vec<Fr> {
+    point.iter().fold(vec![Fr::ONE], |table, z| table.iter().flat_map(|t| [*t - *t * z, *t * z]).collect())
 }

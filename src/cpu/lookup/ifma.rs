@@ -10,13 +10,7 @@ use crate::lookup::Scan;
 pub(super) use crate::cpu::vector::ifma::quotients as logup;
 
 /// `(out_p, out_q)[i] = (p0 q1 + p1 q0, q0 q1)` of the fractions `i` and `i + n`; no numerator means ones.
-pub(super) fn add_fractions<F: Modulus>(
-    _: Ifma,
-    p: Option<&[F]>,
-    q: &[F],
-    out_p: &mut [F],
-    out_q: &mut [F],
-) {
+pub(super) fn add_fractions<F: Modulus>(_: Ifma, p: Option<&[F]>, q: &[F], out_p: &mut [F], out_q: &mut [F]) {
     let n = out_q.len();
     let (q0, q1) = q.split_at(n);
     let p = p.map(|p| p.split_at(n));

@@ -100,10 +100,8 @@ fn scale_block<F: Modulus>(factor: &Prepared<F>, values: &mut [F]) {
     for i in (0..values.len()).step_by(PAIR) {
         let [a, b] = [load_at(values, i, F::zero()), load_at(values, i + 8, F::zero())];
         let mut products = PreparedSums::new(&[broadcast(&[0; 5]); 2]);
-        products.add(
-            &[*Factor::<F, 1>::from_words(&a).limbs(), *Factor::<F, 1>::from_words(&b).limbs()],
-            factor,
-        );
+        products
+            .add(&[*Factor::<F, 1>::from_words(&a).limbs(), *Factor::<F, 1>::from_words(&b).limbs()], factor);
         let [low, high] = products.reduce::<1, 7>();
         store_at(&low.canonical().into_words(), values, i);
         store_at(&high.canonical().into_words(), values, i + 8);
@@ -175,7 +173,10 @@ impl<F: Modulus, T: Scalar<F>> Combination<'_, F, T> {
 /// the offset of [`combine`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(in crate::cpu) fn read<F: Modulus, T: Scalar<F>, const LIMBS: usize>(vector: &[T], from: usize) -> [__m512i; LIMBS] {
+pub(in crate::cpu) fn read<F: Modulus, T: Scalar<F>, const LIMBS: usize>(
+    vector: &[T],
+    from: usize,
+) -> [__m512i; LIMBS] {
     let rest = vector.get(from..).unwrap_or(&[]);
     let mut padded = [T::ZEROED; 8];
     let eight = match rest.first_chunk() {
@@ -255,7 +256,8 @@ fn in_shares<F: Modulus>(out: &mut [F], work: impl Fn(usize, &mut [F], &mut Scra
         return work(0, out, &mut Scratch::default());
     }
     // At least two parts a thread.
-    let share = (out.len() / (2 * rayon::current_num_threads())).clamp(SHARED / 4, SHARED).next_multiple_of(STEP);
+    let share =
+        (out.len() / (2 * rayon::current_num_threads())).clamp(SHARED / 4, SHARED).next_multiple_of(STEP);
     let parts = out.par_chunks_mut(share).enumerate();
     parts.for_each_init(Scratch::default, |scratch, (k, out)| work(k * share, out, scratch));
 }

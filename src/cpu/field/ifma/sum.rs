@@ -58,7 +58,8 @@ impl<F: Modulus, const N: usize> Sums<F, N> {
                     t[n][i + j] = _mm512_madd52lo_epu64(t[n][i + j], a[n].limbs()[i], b[n].limbs()[j]);
                 }
                 for n in 0..N {
-                    t[n][i + j + 1] = _mm512_madd52hi_epu64(t[n][i + j + 1], a[n].limbs()[i], b[n].limbs()[j]);
+                    t[n][i + j + 1] =
+                        _mm512_madd52hi_epu64(t[n][i + j + 1], a[n].limbs()[i], b[n].limbs()[j]);
                 }
             }
         }

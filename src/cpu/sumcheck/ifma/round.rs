@@ -57,9 +57,7 @@ impl<'a> Bundle<'a> {
         for (group, terms) in groups.enumerate() {
             for &term in terms {
                 let fits = |bundle: &&mut Self| {
-                    bundle.group == group
-                        && bundle.factors == term.len()
-                        && bundle.terms.len() < MOST_TERMS
+                    bundle.group == group && bundle.factors == term.len() && bundle.terms.len() < MOST_TERMS
                 };
                 match bundles.iter_mut().find(fits) {
                     Some(bundle) => bundle.terms.push(term),
