@@ -81,6 +81,7 @@ impl<F: Modulus, const N: usize> PreparedSums<F, N> {
     /// `self[n] += a[n] constant`, at most [`MAX_TERMS`] times; `a[n]` has `L` limbs, of which the low 52 bits count.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    #[allow(clippy::needless_range_loop, reason = "iterators keep the vectors out of registers")]
     pub(crate) fn add<const L: usize>(&mut self, a: &[[__m512i; L]; N], constant: &Prepared<F>) {
         for i in 0..L {
             for j in 0..LIMBS {
@@ -100,6 +101,7 @@ impl<F: Modulus, const N: usize> PreparedSums<F, N> {
     /// The sums, below `p` for the start, `5 p` a term and `p` for the reduction.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    #[allow(clippy::needless_range_loop, reason = "iterators keep the vectors out of registers")]
     pub(crate) fn reduce<const TERMS: usize, const C: usize>(self) -> [Wide<F, 0, C>; N] {
         const { assert!(TERMS <= MAX_TERMS && C >= LIMBS * TERMS + 2 && C <= MAX_BOUND) };
         let mut t = self.columns;

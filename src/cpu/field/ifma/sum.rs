@@ -20,8 +20,6 @@ pub(crate) struct Sums<F, const N: usize> {
     field: PhantomData<F>,
 }
 
-// Plain loops over indices below: iterators over arrays by value keep the vectors out of registers.
-
 impl<F: Modulus> Sums<F, 2> {
     /// One of each.
     #[inline]
@@ -72,6 +70,7 @@ impl<F: Modulus, const N: usize> Sums<F, N> {
     /// ([`Wide::subtract_seldom`]).
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    #[allow(clippy::needless_range_loop, reason = "iterators keep the vectors out of registers")]
     pub(crate) fn reduce<const TOTAL: usize, const C: usize>(self) -> [Wide<F, 0, C>; N] {
         const { assert!(C >= product_bound(TOTAL, 1) && C <= MAX_BOUND) };
         let mut t = self.columns;
