@@ -31,7 +31,7 @@ macro_rules! list {
     };
 }
 
-/// Cases of buffers, queues and launches, of the fields, and of operations that are short of memory. Each leaves the backend as it was.
+/// Cases of buffers, queues and launches, and of the kernels' parts that no operation shows. Each leaves the backend as it was.
 pub fn cases() -> Vec<Case<Cuda>> {
     let mut cases = list! { "host",
         uploads_are_copies
