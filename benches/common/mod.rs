@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use ark_ff::UniformRand;
+use ark_ff::{AdditiveGroup, Field, UniformRand};
 use criterion::{
     BatchSize, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, measurement::WallTime,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use rayon::prelude::*;
 use zkmill::{Any, Cpu, Element, Fr, Memory, Tier};
 
 pub fn rng(seed: u64) -> ChaCha20Rng {
@@ -144,4 +145,52 @@ pub fn up_to(sizes: &[u32]) -> Vec<u32> {
     };
     let sizes = sizes.iter().copied().filter(|size| *size <= most);
     sizes.take(if test_mode() { 1 } else { usize::MAX }).collect()
+}
+
+/// All rounds of a sumcheck by plain rayon on arkworks' field: sums `g` over the cube at each evaluation point, then folds
+/// all tables; the weight is one of them. The last challenge is not bound.
+pub fn plain_rounds(
+    tables: &mut [Vec<Fr>],
+    challenges: &[Fr],
+    degree: usize,
+    g: impl Fn(&[Fr]) -> Fr + Sync,
+) -> Vec<Vec<Fr>> {
+    // Room for the tables' values and for those of a round polynomial, so that nothing is allocated a pair.
+    const MOST: usize = 8;
+    assert!(tables.len() <= MOST && degree < MOST);
+    let add = |mut a: [Fr; MOST], b: [Fr; MOST]| {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+        a
+    };
+    let mut rounds = Vec::new();
+    for (round, r) in challenges.iter().enumerate() {
+        let half = tables[0].len() / 2;
+        let pair = |mut sums: [Fr; MOST], i: usize| {
+            let (mut at, mut step) = ([Fr::ZERO; MOST], [Fr::ZERO; MOST]);
+            for (k, table) in tables.iter().enumerate() {
+                at[k] = table[i];
+                step[k] = table[i + half] - table[i];
+            }
+            for sum in &mut sums[..=degree] {
+                *sum += g(&at[..tables.len()]);
+                at.iter_mut().zip(&step).take(tables.len()).for_each(|(a, s)| *a += s);
+            }
+            sums
+        };
+        let pairs = (0..half).into_par_iter().with_min_len(256);
+        let sums = pairs.fold(|| [Fr::ZERO; MOST], pair).reduce(|| [Fr::ZERO; MOST], add);
+        rounds.push(sums[..=degree].to_vec());
+        if round + 1 < challenges.len() {
+            for table in tables.iter_mut() {
+                *table =
+                    (0..half).into_par_iter().map(|i| table[i] + *r * (table[i + half] - table[i])).collect();
+            }
+        }
+    }
+    rounds
+}
+
+/// `eq(point, x)`, which the plain version materialises.
+pub fn plain_eq_table(point: &[Fr]) -> Vec<Fr> {
+    point.iter().fold(vec![Fr::ONE], |table, z| table.iter().flat_map(|t| [*t - *t * z, *t * z]).collect())
 }

@@ -105,6 +105,12 @@ impl Cpu {
         self.tier
     }
 
+    /// The token of the vector tier, if that is the tier in use.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn ifma(&self) -> Option<field::ifma::Ifma> {
+        field::ifma::Ifma::new().filter(|_| self.tier == Tier::Ifma)
+    }
+
     /// Runs `work` in this value's pool, so that rayon's parallel iterators inside it use its threads.
     pub(crate) fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.pool {

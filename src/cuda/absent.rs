@@ -20,7 +20,7 @@ use crate::sumcheck::Form;
 use crate::{Lookup, Matrix, Msm, Ntt, Sumcheck, Vector};
 
 /// The backend that runs on an NVIDIA GPU. This build lacks it: it needs the feature `cuda`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Cuda {}
 
 impl Cuda {
@@ -111,11 +111,11 @@ impl Memory for Cuda {
         *buffer
     }
 
-    fn reborrow<'a, T: Element>(view: &'a mut Self::ViewMut<'_, T>) -> Nothing<T> {
+    fn reborrow<T: Element>(view: &mut Self::ViewMut<'_, T>) -> Nothing<T> {
         *view
     }
 
-    fn as_view<'a, T: Element>(view: &'a Self::ViewMut<'_, T>) -> Nothing<T> {
+    fn as_view<T: Element>(view: &Self::ViewMut<'_, T>) -> Nothing<T> {
         *view
     }
 

@@ -43,9 +43,14 @@ impl Samples {
         if self.degree == 1 { 2 } else { self.degree }
     }
 
+    /// Whether the last sample is the leading coefficient.
+    pub(crate) fn has_leading(self) -> bool {
+        self.degree >= 2
+    }
+
     /// The number of samples.
     pub(crate) fn len(self) -> usize {
-        self.finite() + usize::from(self.degree >= 2) - usize::from(self.skip_one && self.degree >= 1)
+        self.finite() + usize::from(self.has_leading()) - usize::from(self.skip_one && self.degree >= 1)
     }
 
     /// The values at `0, 1, .., degree` from the samples.

@@ -114,7 +114,7 @@ fn extents(cuda: &Cuda) {
     of(cuda, vec![i64::MIN, i64::MAX, 1 << 32, 0], &[1, -1, 2 << 32]);
     of(cuda, vec![0, u64::MAX, 1 << 32, 1], &[2, 1 << 33]);
     of(cuda, (0..3000).map(|k| mix(k) as u32).collect(), &[]);
-    of(cuda, (0..3000).map(|k| mix(k)).collect(), &[1 << 60]);
+    of(cuda, (0..3000).map(mix).collect(), &[1 << 60]);
 }
 
 /// Many columns, most of them short or empty, so that a thread meets several of them.
@@ -148,7 +148,7 @@ fn long_scans(cuda: &Cuda) {
 fn long_permutations(cuda: &Cuda) {
     for (n, distinct) in [(1024, 1024), (1025, 3), (2049, 2049), (5000, 1700), (9001, 1)] {
         // Small integers, which differ in the lowest limb alone, and numbers of full width.
-        let value = |k: usize| if k % 2 == 0 { Fr::from(k as u64) } else { field(k) };
+        let value = |k: usize| if k.is_multiple_of(2) { Fr::from(k as u64) } else { field(k) };
         let table: Vec<Fr> = (0..n).map(|k| value(mix(k) as usize % distinct)).collect();
         let mut column: Vec<Fr> = (0..n).map(|k| table[mix(k + n) as usize % n]).collect();
         agree!(cuda, permute(&column, &table), "{n} rows, {distinct} values");

@@ -57,11 +57,10 @@ pub(crate) fn prove<B: Backend>(
     for k in 0..log_leaves {
         let Some(mut level) = levels.pop() else { break };
         let half = 1 << k;
-        let (p0, p1) = B::split_mut(B::view_mut(&mut level.p), half)?;
+        let (p0, mut p1) = B::split_mut(B::view_mut(&mut level.p), half)?;
         let (q0, q1) = B::split_mut(B::view_mut(&mut level.q), half)?;
-        let tables = vec![p0, p1, q0, q1];
         let values = if k == 0 {
-            let values: Vec<Fr> = tables
+            let values: Vec<Fr> = [p0, p1, q0, q1]
                 .iter()
                 .map(|t| Ok(backend.to_vec(B::as_view(t))?[0]))
                 .collect::<zkmill::Result<_>>()?;
@@ -72,13 +71,18 @@ pub(crate) fn prove<B: Backend>(
             channel.send(&[root]);
             values
         } else {
+            // p0 q1 + p1 q0 + lambda q0 q1 = p0 q1 + (p1 + lambda q1) q0: two products a point instead of three.
             let lambda = channel.challenge();
-            let term = |coefficient, factors: [usize; 2]| Term { coefficient, factors: factors.to_vec() };
-            let terms = vec![term(Fr::ONE, [0, 3]), term(Fr::ONE, [1, 2]), term(lambda, [2, 3])];
+            backend.add_scaled(lambda, B::as_view(&q1), &mut p1)?;
+            let term = |factors: [usize; 2]| Term { coefficient: Fr::ONE, factors: factors.to_vec() };
+            let terms = vec![term([0, 3]), term([1, 2])];
             let form = Form::new(k as usize, terms).weighted(point)?.claiming(p_claim + lambda * q_claim);
-            let folded = sumcheck::prove(backend, channel, form, tables)?;
+            let folded = sumcheck::prove(backend, channel, form, vec![p0, p1, q0, q1])?;
             point = folded.point;
-            folded.values
+            let mut values = folded.values;
+            let q1 = values[3];
+            values[1] -= lambda * q1;
+            values
         };
         channel.send(&values);
         let tau = channel.challenge();

@@ -1,6 +1,8 @@
 //! Lookup columns on the host.
 
 mod fraction;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod permute;
 mod scan;
 mod table;
@@ -38,6 +40,11 @@ impl Lookup for Cpu {
         if let Some(numerator) = numerator {
             check("logup", "length of numerator", out.len(), numerator.len())?;
         }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.ifma() {
+            self.install(|| ifma::logup(token, alpha, column, numerator, out));
+            return Ok(());
+        }
         self.install(|| fraction::logup(alpha, column, numerator, out));
         Ok(())
     }
@@ -50,16 +57,31 @@ impl Lookup for Cpu {
         out_q: &mut &mut [Fr],
     ) -> Result<()> {
         check_fractions(p.map(<[Fr]>::len), q.len(), out_p.len(), out_q.len())?;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.ifma() {
+            self.install(|| ifma::add_fractions(token, p, q, out_p, out_q));
+            return Ok(());
+        }
         self.install(|| fraction::add_fractions(p, q, out_p, out_q));
         Ok(())
     }
 
     fn prefix_product(&self, scan: Scan, values: &mut &mut [Fr]) -> Result<()> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.ifma() {
+            self.install(|| ifma::product(token, scan, values));
+            return Ok(());
+        }
         self.install(|| scan::product(scan, values));
         Ok(())
     }
 
     fn prefix_sum(&self, scan: Scan, values: &mut &mut [Fr]) -> Result<()> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.ifma() {
+            self.install(|| ifma::sum(token, scan, values));
+            return Ok(());
+        }
         self.install(|| scan::sum(scan, values));
         Ok(())
     }

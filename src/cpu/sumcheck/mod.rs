@@ -4,6 +4,8 @@
 
 mod eq;
 mod evaluate;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod round;
 
 use rayon::prelude::*;
@@ -27,6 +29,12 @@ impl Sumcheck for Cpu {
             form.bind(r);
         }
         let tables: Vec<&mut [Fr]> = tables.iter_mut().map(|table| &mut table[..live]).collect();
+        #[cfg(target_arch = "x86_64")]
+        let evaluations = match self.ifma() {
+            Some(token) => self.install(|| ifma::round(token, form, tables, bind)),
+            None => self.install(|| round::round(form, tables, bind)),
+        };
+        #[cfg(not(target_arch = "x86_64"))]
         let evaluations = self.install(|| round::round(form, tables, bind));
         form.record(&evaluations);
         Ok(evaluations)
@@ -34,18 +42,34 @@ impl Sumcheck for Cpu {
 
     fn eq_table(&self, point: &[Fr], scale: Fr, out: &mut &mut [Fr]) -> Result<()> {
         check_cube("eq_table", point.len(), out.len())?;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.ifma() {
+            self.install(|| ifma::eq_table(token, point, scale, out));
+            return Ok(());
+        }
         self.install(|| eq::eq_table(point, scale, out));
         Ok(())
     }
 
     fn bind(&self, table: &mut &mut [Fr], r: Fr) -> Result<()> {
         check_halving("bind", table.len())?;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.ifma() {
+            self.install(|| ifma::bind(token, table, r));
+            return Ok(());
+        }
         self.install(|| bind(table, r));
         Ok(())
     }
 
     fn evaluate<T: Scalar>(&self, table: &[T], point: &[Fr]) -> Result<Fr> {
         check_cube("evaluate", point.len(), table.len())?;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.ifma()
+            && let Some(value) = self.install(|| ifma::evaluate(token, table, point))
+        {
+            return Ok(value);
+        }
         Ok(self.install(|| evaluate::evaluate(table, point)))
     }
 }

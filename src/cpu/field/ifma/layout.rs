@@ -147,11 +147,62 @@ impl<F: Modulus> Lazy<F, 2> {
     }
 }
 
+/// The lanes whose lowest word is `lowest`: a superset of those that are an element with that word.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(crate) fn suspect_lanes(words: &Words, lowest: u64) -> u8 {
+    _mm512_cmpeq_epi64_mask(words[0], _mm512_set1_epi64(lowest as i64))
+}
+
+/// The lanes in which the words are `element`'s.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(crate) fn equal_lanes(words: &Words, element: &[u64; 4]) -> u8 {
+    let mut lanes = 0xff;
+    for i in 0..4 {
+        lanes &= _mm512_cmpeq_epi64_mask(words[i], _mm512_set1_epi64(element[i] as i64));
+    }
+    lanes
+}
+
+/// `element` in the lanes of `mask`.
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(crate) fn replace_lanes(words: &Words, mask: u8, element: &[u64; 4]) -> Words {
+    let mut words = *words;
+    for i in 0..4 {
+        words[i] = _mm512_mask_set1_epi64(words[i], mask, element[i] as i64);
+    }
+    words
+}
+
 /// The lanes whose lowest word is 0.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 pub(crate) fn zero_word_lanes(words: &Words) -> u8 {
     _mm512_testn_epi64_mask(words[0], words[0])
+}
+
+impl<F: Modulus> Lazy<F, 1> {
+    /// The integers that eight canonical elements are in memory, `x 2^256 mod p`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn from_words(words: &Words) -> Self {
+        Self::new(limbs_of_words(words))
+    }
+}
+
+impl<F: Modulus> Factor<F, 1> {
+    /// As [`Lazy::from_words`], for multiplication only.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn from_words(w: &Words) -> Self {
+        Self::from_limbs([
+            w[0],
+            _mm512_shrdi_epi64::<52>(w[0], w[1]),
+            _mm512_shrdi_epi64::<40>(w[1], w[2]),
+            _mm512_shrdi_epi64::<28>(w[2], w[3]),
+            _mm512_srli_epi64::<16>(w[3]),
+        ])
+    }
 }
 
 impl<F: Modulus> Factor<F, 16> {

@@ -179,6 +179,13 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
 }
 
 impl<F: Modulus, const B: usize> Factor<F, B> {
+    /// The same value under a larger bound.
+    #[inline(always)]
+    pub(crate) fn widen<const C: usize>(self) -> Factor<F, C> {
+        const { assert!(C >= B && C <= MAX_BOUND) };
+        Factor { limbs: self.limbs, field: PhantomData }
+    }
+
     /// Takes limbs whose low 52 bits the caller knows to be a value below `B p`.
     #[inline(always)]
     pub(crate) fn from_limbs(limbs: Columns) -> Self {
@@ -224,6 +231,27 @@ impl<F: Modulus, const LO: usize, const HI: usize> Wide<F, LO, HI> {
         Wide::new(sub(&self.columns, &rhs.columns))
     }
 
+    /// The same sum under a larger bound.
+    #[inline(always)]
+    pub(crate) fn widen<const C: usize>(self) -> Wide<F, LO, C> {
+        const { assert!(C >= HI) };
+        Wide::new(self.columns)
+    }
+
+    /// The columns.
+    #[inline(always)]
+    pub(crate) fn into_columns(self) -> Columns {
+        self.columns
+    }
+
+    /// `self + rhs`, for bounds that leave room.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn plus<const B: usize, const S: usize>(self, rhs: Lazy<F, B>) -> Wide<F, LO, S> {
+        const { assert!(S >= HI + B) };
+        Wide::new(add(&self.columns, &rhs.limbs))
+    }
+
     /// Four times the value.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
@@ -265,12 +293,26 @@ impl<F: Modulus, const LO: usize, const HI: usize> Wide<F, LO, HI> {
         }
     }
 
-    /// The representative below `p`, of a sum without differences.
+    /// The representative below `p`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn canonical(self) -> Lazy<F, 1> {
-        const { assert!(LO == 0 && HI <= MAX_BOUND) };
-        Lazy::new(canonical_columns::<F, false>(&self.columns))
+        const { assert!(LO + HI < MAX_BOUND || LO == 0 && HI == MAX_BOUND) };
+        if LO == 0 {
+            Lazy::new(canonical_columns::<F, false>(&self.columns))
+        } else {
+            let lifted = add(&self.columns, &broadcast(const { &Constants::<F>::MULTIPLES[LO + 1] }));
+            Lazy::new(canonical_columns::<F, true>(&lifted))
+        }
+    }
+
+    /// The representative below `p` of a value below `2 p`: a carry and a branch, which pays where values of `p` and more
+    /// are rare.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn subtract_seldom(self) -> Lazy<F, 1> {
+        const { assert!(LO == 0 && HI <= 2) };
+        Lazy::new(below_p::<F>(&carry(&self.columns)))
     }
 
     #[inline]
@@ -512,9 +554,15 @@ pub(crate) fn reduce_columns<F: Modulus, const SIGNED: bool>(columns: &Columns) 
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 pub(crate) fn canonical_columns<F: Modulus, const SIGNED: bool>(columns: &Columns) -> Columns {
-    let limbs = reduce_columns::<F, SIGNED>(columns);
+    below_p::<F>(&reduce_columns::<F, SIGNED>(columns))
+}
+
+/// Limbs of values below `2 p` to the representatives below `p`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn below_p<F: Modulus>(limbs: &Columns) -> Columns {
     let top = _mm512_set1_epi64(Constants::<F>::P[4] as i64);
-    if _mm512_cmpge_epu64_mask(limbs[4], top) == 0 { limbs } else { subtract_once::<F>(&limbs) }
+    if _mm512_cmpge_epu64_mask(limbs[4], top) == 0 { *limbs } else { subtract_once::<F>(limbs) }
 }
 
 /// `v - p` in the lanes where that is not negative.

@@ -18,12 +18,16 @@ mod constants;
 mod layout;
 mod lazy;
 mod prepared;
+mod slices;
+mod sum;
 
 pub(crate) use batch::{CHAINS, invert_chains};
 pub(crate) use constants::{Constants, MAX_BOUND, Modulus, power_of_two, relimb};
 pub(crate) use layout::*;
 pub(crate) use lazy::*;
-pub(crate) use prepared::{Prepared, PreparedLanes, mul_prepared_pair};
+pub(crate) use prepared::{MAX_TERMS, Prepared, PreparedLanes, PreparedSums, mul_prepared_pair};
+pub(crate) use slices::{load_at, store_at};
+pub(crate) use sum::{MAX_PRODUCTS, Sums};
 
 /// Proof that this processor, and the operating system, have the tier's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

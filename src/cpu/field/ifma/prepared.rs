@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::constants::{Constants, LIMBS, Modulus, power_of_two, relimb};
+use super::constants::{Constants, LIMBS, MAX_BOUND, Modulus, power_of_two, relimb};
 use super::lazy::{Columns, Factor, Lazy, Operand, Wide, carry_unmasked, montgomery_step, shift_step};
 
 /// One constant for all lanes.
@@ -51,6 +51,68 @@ impl<F: Modulus> Prepared<F> {
         }
         montgomery_step::<F>(&mut t, 0);
         Wide::new([t[1], t[2], t[3], t[4], t[5]])
+    }
+}
+
+/// Terms of a [`PreparedSums`].
+pub(crate) const MAX_TERMS: usize = 15;
+
+/// `N` sums of products by constants abreast, with one reduction step in all.
+#[derive(Clone, Copy)]
+pub(crate) struct PreparedSums<F, const N: usize> {
+    columns: [[__m512i; LIMBS + 1]; N],
+    field: PhantomData<F>,
+}
+
+impl<F: Modulus, const N: usize> PreparedSums<F, N> {
+    /// Sums that start with values below `p`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn new(start: &[Columns; N]) -> Self {
+        let mut columns = [[_mm512_setzero_si512(); LIMBS + 1]; N];
+        for n in 0..N {
+            for j in 0..LIMBS {
+                columns[n][j + 1] = start[n][j];
+            }
+        }
+        Self { columns, field: PhantomData }
+    }
+
+    /// `self[n] += a[n] constant`, at most [`MAX_TERMS`] times; `a[n]` has `L` limbs, of which the low 52 bits count.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    #[allow(clippy::needless_range_loop, reason = "iterators keep the vectors out of registers")]
+    pub(crate) fn add<const L: usize>(&mut self, a: &[[__m512i; L]; N], constant: &Prepared<F>) {
+        for i in 0..L {
+            for j in 0..LIMBS {
+                let w = _mm512_set1_epi64(constant.residues[i][j] as i64);
+                for n in 0..N {
+                    let t = &mut self.columns[n];
+                    t[j] = _mm512_madd52lo_epu64(t[j], a[n][i], w);
+                }
+                for n in 0..N {
+                    let t = &mut self.columns[n];
+                    t[j + 1] = _mm512_madd52hi_epu64(t[j + 1], a[n][i], w);
+                }
+            }
+        }
+    }
+
+    /// The sums, below `p` for the start, `5 p` a term and `p` for the reduction.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    #[allow(clippy::needless_range_loop, reason = "iterators keep the vectors out of registers")]
+    pub(crate) fn reduce<const TERMS: usize, const C: usize>(self) -> [Wide<F, 0, C>; N] {
+        const { assert!(TERMS <= MAX_TERMS && C >= LIMBS * TERMS + 2 && C <= MAX_BOUND) };
+        let mut t = self.columns;
+        for n in 0..N {
+            montgomery_step::<F>(&mut t[n], 0);
+        }
+        let mut wide = [Wide::new([_mm512_setzero_si512(); LIMBS]); N];
+        for n in 0..N {
+            wide[n] = Wide::new([t[n][1], t[n][2], t[n][3], t[n][4], t[n][5]]);
+        }
+        wide
     }
 }
 

@@ -1,5 +1,8 @@
 //! Element-wise operations on the CPU, in blocks over the threads.
 
+#[cfg(target_arch = "x86_64")]
+pub(super) mod ifma;
+
 use ark_ff::{AdditiveGroup, Field as _, MontConfig};
 use rayon::prelude::*;
 
@@ -26,12 +29,22 @@ impl Vector<Fr> for Cpu {
         for (_, vector) in terms {
             check("linear_combination", "vector length", out.len(), vector.len())?;
         }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.ifma() {
+            self.install(|| ifma::linear_combination(token, terms, out));
+            return Ok(());
+        }
         self.install(|| linear_combination(terms, out));
         Ok(())
     }
 
     fn add_scaled<T: Scalar<Fr>>(&self, coefficient: Fr, vector: &[T], out: &mut &mut [Fr]) -> Result<()> {
         check("add_scaled", "vector length", out.len(), vector.len())?;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.ifma() {
+            self.install(|| ifma::add_scaled(token, coefficient, vector, out));
+            return Ok(());
+        }
         self.install(|| add_scaled(coefficient, vector, out));
         Ok(())
     }
@@ -39,23 +52,38 @@ impl Vector<Fr> for Cpu {
     fn hadamard(&self, a: &[Fr], b: &[Fr], out: &mut &mut [Fr]) -> Result<()> {
         check("hadamard", "length of a", out.len(), a.len())?;
         check("hadamard", "length of b", out.len(), b.len())?;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.ifma() {
+            self.install(|| ifma::hadamard(token, a, b, out));
+            return Ok(());
+        }
         self.install(|| hadamard(a, b, out));
         Ok(())
     }
 
     fn batch_inverse(&self, values: &mut &mut [Fr]) -> Result<()> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.ifma() {
+            self.install(|| ifma::batch_inverse(token, values));
+            return Ok(());
+        }
         self.install(|| batch_inverse(values));
         Ok(())
     }
 
     fn powers(&self, scale: Fr, base: Fr, out: &mut &mut [Fr]) -> Result<()> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = self.ifma() {
+            self.install(|| ifma::powers(token, scale, base, out));
+            return Ok(());
+        }
         self.install(|| powers(scale, base, out));
         Ok(())
     }
 }
 
 /// Calls `work` with every block of `out` and the index of its first element, in parallel if there are several.
-fn blocks<T: Send>(out: &mut [T], work: impl Fn(usize, &mut [T]) + Sync) {
+pub(super) fn blocks<T: Send>(out: &mut [T], work: impl Fn(usize, &mut [T]) + Sync) {
     if out.len() <= BLOCK {
         work(0, out);
     } else {
@@ -252,10 +280,14 @@ mod tests {
     use crate::cpu::Tier;
     use crate::reference::Reference;
 
-    const LENGTHS: [usize; 9] = [0, 1, 3, 4, 5, 100, BLOCK, BLOCK + 1, 3 * BLOCK + 7];
+    /// Every remainder by 8 and by 32, and more than one block.
+    fn lengths() -> impl Iterator<Item = usize> {
+        (0..42).chain([100, BLOCK, BLOCK + 1, 3 * BLOCK + 7, 8 * BLOCK + 13])
+    }
 
     fn cpus() -> Vec<Cpu> {
-        [1, 2, 3].map(|threads| Cpu::with_tier(Tier::Portable).unwrap().with_threads(threads).unwrap()).into()
+        let tiers = Tier::ALL.iter().filter_map(|&tier| Cpu::with_tier(tier).ok());
+        tiers.flat_map(|cpu| [1, 2, 3].map(|threads| cpu.clone().with_threads(threads).unwrap())).collect()
     }
 
     /// Random elements with 0, 1, -1 and the largest Montgomery form among them.
@@ -282,17 +314,20 @@ mod tests {
                 assert!(out == expected, "{} terms, n = {n}", terms.len());
             }
             for (coefficient, vector) in terms {
-                let (mut out, mut expected) = (before.clone(), before.clone());
-                cpus()[1].add_scaled(coefficient, vector, &mut &mut out[..]).unwrap();
+                let mut expected = before.clone();
                 Reference.add_scaled(coefficient, vector, &mut &mut expected[..]).unwrap();
-                assert!(out == expected);
+                for cpu in cpus() {
+                    let mut out = before.clone();
+                    cpu.add_scaled(coefficient, vector, &mut &mut out[..]).unwrap();
+                    assert!(out == expected);
+                }
             }
         }
     }
 
     #[test]
     fn combinations_match_the_reference() {
-        for n in [0, 1, 5, BLOCK + 1] {
+        for n in (0..18).chain([BLOCK + 1]) {
             let fields: Vec<Vec<Fr>> = (0..5).map(|seed| elements(n, seed)).collect();
             let words = |i: usize, k: usize| fields[k][i].0.0[0];
             combination_of(&fields);
@@ -318,14 +353,20 @@ mod tests {
         let n = 3;
         let vectors = vec![vec![u64::MAX; n]; 300];
         let terms: Vec<(Fr, &[u64])> = vectors.iter().map(|v| (-Fr::ONE, &v[..])).collect();
-        let mut out = vec![Fr::ZERO; n];
-        cpus()[0].linear_combination(&terms, &mut &mut out[..]).unwrap();
-        assert_eq!(out, vec![-Fr::from(u64::MAX) * Fr::from(300u64); n]);
+        let fields = vec![vec![-Fr::ONE; n]; 300];
+        let field_terms: Vec<(Fr, &[Fr])> = fields.iter().map(|v| (-Fr::ONE, &v[..])).collect();
+        for cpu in cpus() {
+            let mut out = vec![Fr::ZERO; n];
+            cpu.linear_combination(&terms, &mut &mut out[..]).unwrap();
+            assert_eq!(out, vec![-Fr::from(u64::MAX) * Fr::from(300u64); n]);
+            cpu.linear_combination(&field_terms, &mut &mut out[..]).unwrap();
+            assert_eq!(out, vec![Fr::from(300u64); n]);
+        }
     }
 
     #[test]
     fn products_inverses_and_powers_match_the_reference() {
-        for n in LENGTHS {
+        for n in lengths() {
             let (a, b) = (elements(n, 1), elements(n, 2));
             let mut product = vec![Fr::ONE; n];
             Reference.hadamard(&a, &b, &mut &mut product[..]).unwrap();
@@ -356,9 +397,11 @@ mod tests {
     #[test]
     fn all_zeros_and_all_equal_invert() {
         for x in [Fr::ZERO, Fr::ONE, -Fr::ONE, Fr::from(7u64)] {
-            let mut values = vec![x; BLOCK + 3];
-            cpus()[1].batch_inverse(&mut &mut values[..]).unwrap();
-            assert!(values.iter().all(|y| *y == x.inverse().unwrap_or(Fr::ZERO)));
+            for cpu in cpus() {
+                let mut values = vec![x; BLOCK + 3];
+                cpu.batch_inverse(&mut &mut values[..]).unwrap();
+                assert!(values.iter().all(|y| *y == x.inverse().unwrap_or(Fr::ZERO)));
+            }
         }
     }
 
