@@ -114,7 +114,7 @@ fn extents(cuda: &Cuda) {
     of(cuda, vec![i64::MIN, i64::MAX, 1 << 32, 0], &[1, -1, 2 << 32]);
     of(cuda, vec![0, u64::MAX, 1 << 32, 1], &[2, 1 << 33]);
     of(cuda, (0..3000).map(|k| mix(k) as u32).collect(), &[]);
-    of(cuda, (0..3000).map(|k| mix(k)).collect(), &[1 << 60]);
+    of(cuda, (0..3000).map(mix).collect(), &[1 << 60]);
 }
 
 /// Many columns, most of them short or empty, so that a thread meets several of them.
