@@ -4,7 +4,7 @@ use ark_ec::short_weierstrass::Affine;
 use ark_ff::PrimeField;
 use rayon::prelude::*;
 
-use super::add::{Adder, Entry, Operands, PortableAdder};
+use super::add::{Entry, Operands, PortableAdder};
 use super::plan::{Stock, TABLE_WIDTH};
 use super::point::{CpuCurve, Point};
 use crate::backend::Len;

@@ -37,12 +37,12 @@ use crate::element::Scalar;
 use crate::error::Result;
 use crate::msm::{Msm, check_bases, check_batch};
 
-use add::{Adder, Entry, PortableAdder};
+use add::Entry;
 use digits::{Digit, Prepared, Sizes};
 use plan::{Method, Plan};
 use point::Point;
 use reduce::{Buckets, Term};
-use runs::Runs;
+use runs::{RunSums, Runs};
 
 pub use bases::Bases;
 pub use point::CpuCurve;
@@ -69,8 +69,8 @@ impl<C: CpuCurve> Msm<C> for Cpu {
         check_batch(bases.len(), batch.iter().map(|item| item.len()), out.len())?;
         self.install(|| match self.tier() {
             #[cfg(target_arch = "x86_64")]
-            Tier::Ifma => sum::<C, S, C::IfmaAdder>(bases, batch, out),
-            _ => sum::<C, S, PortableAdder<C::Field>>(bases, batch, out),
+            Tier::Ifma => sum::<C, S, C::IfmaSums>(bases, batch, out),
+            _ => sum::<C, S, Runs<C::Field>>(bases, batch, out),
         });
         Ok(())
     }
@@ -95,11 +95,11 @@ struct Item<'a, F, S> {
 }
 
 /// `out[k] = sum_i batch[k][i] bases[i]`, lengths having been checked.
-fn sum<C, S, A>(bases: &Bases<C>, batch: &[&[S]], out: &mut [Affine<C>])
+fn sum<C, S, R>(bases: &Bases<C>, batch: &[&[S]], out: &mut [Affine<C>])
 where
     C: CpuCurve,
     S: Scalar<C::ScalarField>,
-    A: Adder<Field = C::Field>,
+    R: RunSums<Field = C::Field>,
 {
     let threads = rayon::current_num_threads();
     let total: usize = batch.iter().map(|item| item.len()).sum();
@@ -146,7 +146,7 @@ where
     let terms: Vec<Vec<Term<C::Field>>> = tasks
         .into_par_iter()
         .with_max_len(1)
-        .map_init(Worker::<C, A>::default, |worker, task| worker.evaluate(bases, &items, &slots, task))
+        .map_init(Worker::<C, R>::default, |worker, task| worker.evaluate(bases, &items, &slots, task))
         .collect();
     let mut terms: Vec<Term<C::Field>> = terms.into_iter().flatten().collect();
     terms.sort_by_key(|term| (term.label, std::cmp::Reverse(term.shift)));
@@ -184,8 +184,8 @@ fn horner<C: CpuCurve>(terms: &[Term<C::Field>]) -> Projective<C> {
 }
 
 /// A thread's scratch memory.
-struct Worker<C: CpuCurve, A: Adder<Field = C::Field>> {
-    runs: Runs<A>,
+struct Worker<C: CpuCurve, R: RunSums<Field = C::Field>> {
+    runs: R,
     buckets: Buckets<C::Field>,
     digits: Vec<i32>,
     counts: Vec<usize>,
@@ -194,10 +194,10 @@ struct Worker<C: CpuCurve, A: Adder<Field = C::Field>> {
     points: Vec<Point<C::Field>>,
 }
 
-impl<C: CpuCurve, A: Adder<Field = C::Field>> Default for Worker<C, A> {
+impl<C: CpuCurve, R: RunSums<Field = C::Field>> Default for Worker<C, R> {
     fn default() -> Self {
         Self {
-            runs: Runs::default(),
+            runs: R::default(),
             buckets: Buckets::default(),
             digits: Vec::new(),
             counts: Vec::new(),
@@ -208,7 +208,7 @@ impl<C: CpuCurve, A: Adder<Field = C::Field>> Default for Worker<C, A> {
     }
 }
 
-impl<C: CpuCurve, A: Adder<Field = C::Field>> Worker<C, A> {
+impl<C: CpuCurve, R: RunSums<Field = C::Field>> Worker<C, R> {
     /// The terms of some slots of the same method.
     fn evaluate<S: Scalar<C::ScalarField>>(
         &mut self,
@@ -229,8 +229,7 @@ impl<C: CpuCurve, A: Adder<Field = C::Field>> Worker<C, A> {
                     self.sort(slot, item, bases.len(), bits);
                     self.buckets.end_group(slot.item as u32, item.plan.stride * slot.set as u32);
                 }
-                let lengths = self.lengths.iter().copied();
-                self.runs.sum(bases.points(), &self.entries, lengths, self.buckets.points_mut());
+                self.runs.sum(bases.points(), &self.entries, &self.lengths, self.buckets.points_mut());
                 let buckets = std::mem::take(&mut self.buckets);
                 self.buckets = buckets.reduce(bits, &mut self.runs, &mut terms);
             }
@@ -245,8 +244,7 @@ impl<C: CpuCurve, A: Adder<Field = C::Field>> Worker<C, A> {
                     }
                 }
                 self.points.clear();
-                let lengths = self.lengths.iter().copied();
-                self.runs.sum(bases.multiples(), &self.entries, lengths, &mut self.points);
+                self.runs.sum(bases.multiples(), &self.entries, &self.lengths, &mut self.points);
                 let term = |(&(label, shift), &point): (&(u32, u32), &Point<_>)| Term { label, shift, point };
                 terms.extend(labels.iter().zip(&self.points).map(term));
             }

@@ -227,8 +227,8 @@ impl<F: Modulus, const LO: usize, const HI: usize> Wide<F, LO, HI> {
     /// Four times the value.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn quadruple<const C: usize>(self) -> Wide<F, LO, C> {
-        const { assert!(LO == 0 && C >= 4 * HI) };
+    pub(crate) fn quadruple<const L: usize, const H: usize>(self) -> Wide<F, L, H> {
+        const { assert!(L >= 4 * LO && H >= 4 * HI) };
         let mut columns = self.columns;
         for column in &mut columns {
             *column = _mm512_slli_epi64::<2>(*column);
@@ -273,6 +273,46 @@ impl<F: Modulus, const LO: usize, const HI: usize> Wide<F, LO, HI> {
         Lazy::new(canonical_columns::<F, false>(&self.columns))
     }
 
+    /// The columns.
+    #[inline(always)]
+    pub(crate) fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// The same sum under larger bounds.
+    #[inline(always)]
+    pub(crate) fn widen<const L: usize, const H: usize>(self) -> Wide<F, L, H> {
+        const { assert!(L >= LO && H >= HI) };
+        Wide::new(self.columns)
+    }
+
+    /// The same sum under smaller bounds, which the caller knows it to keep.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn narrow<const L: usize, const H: usize>(self) -> Wide<F, L, H> {
+        let narrow = Wide::<F, L, H>::new(self.columns);
+        debug_assert!(L + H == 0 || below::<F>(&carry(&narrow.lifted()), L + H), "not in -{L} p..{H} p");
+        narrow
+    }
+
+    /// `other` in the lanes of `mask`, `self` elsewhere.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn select(self, mask: u8, other: Self) -> Self {
+        let mut columns = self.columns;
+        for (column, other) in columns.iter_mut().zip(other.columns) {
+            *column = _mm512_mask_mov_epi64(*column, mask, other);
+        }
+        Self::new(columns)
+    }
+
+    /// The lanes that are 0 modulo `p`.
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn zero_lanes(self) -> u8 {
+        let limbs = self.reduce().canonical().into_limbs();
+        limbs.iter().fold(0xff, |lanes, limb| lanes & _mm512_testn_epi64_mask(*limb, *limb))
+    }
+
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     fn lifted(self) -> Columns {
@@ -307,7 +347,9 @@ pub(crate) fn mul_pair<F: Modulus, A: Operand<F>, B: Operand<F>, const C: usize>
     d: &B,
 ) -> (Wide<F, 0, C>, Wide<F, 0, C>) {
     const { assert!(A::BOUND <= MAX_BOUND && B::BOUND <= MAX_BOUND && C >= product_bound(A::BOUND, B::BOUND)) };
-    let (s, t) = mul_columns_pair::<F>(a.limbs(), b.limbs(), c.limbs(), d.limbs());
+    let zero = [_mm512_setzero_si512(); LIMBS];
+    let terms = [[[a.limbs(), b.limbs()]], [[c.limbs(), d.limbs()]]];
+    let [s, t] = dot_columns_pair::<F, 1>([&zero; 2], terms);
     (Wide::new(s), Wide::new(t))
 }
 
@@ -333,24 +375,28 @@ pub(crate) fn mul_columns<F: Modulus>(a: &Columns, b: &Columns) -> Columns {
     reduce_product::<F>(t)
 }
 
-/// Two products, `a b` and `c d` in the sense of [`mul_columns`], interleaved: the chains of one product alone leave the
-/// multiplier idle, and a processor's window is too short to find the next one by itself.
+/// Two values `start + 2^-260 sum_k a_k b_k` of `T` products each, in the sense of [`mul_columns`], interleaved: the
+/// chains of one product alone leave the multiplier idle, and a processor's window is too short to find the next one
+/// by itself. A start costs nothing: it is what the upper columns are at first.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(crate) fn mul_columns_pair<F: Modulus>(
-    a: &Columns,
-    b: &Columns,
-    c: &Columns,
-    d: &Columns,
-) -> (Columns, Columns) {
-    let mut s = [_mm512_setzero_si512(); 2 * LIMBS];
-    let mut t = s;
-    for i in 0..LIMBS {
-        for j in 0..LIMBS {
-            s[i + j] = _mm512_madd52lo_epu64(s[i + j], a[i], b[j]);
-            t[i + j] = _mm512_madd52lo_epu64(t[i + j], c[i], d[j]);
-            s[i + j + 1] = _mm512_madd52hi_epu64(s[i + j + 1], a[i], b[j]);
-            t[i + j + 1] = _mm512_madd52hi_epu64(t[i + j + 1], c[i], d[j]);
+pub(crate) fn dot_columns_pair<F: Modulus, const T: usize>(
+    starts: [&Columns; 2],
+    terms: [[[&Columns; 2]; T]; 2],
+) -> [Columns; 2] {
+    let zero = _mm512_setzero_si512();
+    let [[s5, s6, s7, s8, s9], [t5, t6, t7, t8, t9]] = starts.map(|start| *start);
+    let mut s = [zero, zero, zero, zero, zero, s5, s6, s7, s8, s9];
+    let mut t = [zero, zero, zero, zero, zero, t5, t6, t7, t8, t9];
+    for k in 0..T {
+        let [[a, b], [c, d]] = [terms[0][k], terms[1][k]];
+        for i in 0..LIMBS {
+            for j in 0..LIMBS {
+                s[i + j] = _mm512_madd52lo_epu64(s[i + j], a[i], b[j]);
+                t[i + j] = _mm512_madd52lo_epu64(t[i + j], c[i], d[j]);
+                s[i + j + 1] = _mm512_madd52hi_epu64(s[i + j + 1], a[i], b[j]);
+                t[i + j + 1] = _mm512_madd52hi_epu64(t[i + j + 1], c[i], d[j]);
+            }
         }
     }
     for i in 0..LIMBS - 1 {
@@ -359,7 +405,7 @@ pub(crate) fn mul_columns_pair<F: Modulus>(
     }
     montgomery_step::<F>(&mut s, LIMBS - 1);
     montgomery_step::<F>(&mut t, LIMBS - 1);
-    ([s[5], s[6], s[7], s[8], s[9]], [t[5], t[6], t[7], t[8], t[9]])
+    [[s[5], s[6], s[7], s[8], s[9]], [t[5], t[6], t[7], t[8], t[9]]]
 }
 
 #[inline]

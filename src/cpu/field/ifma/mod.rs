@@ -15,12 +15,14 @@
 
 mod batch;
 mod constants;
+mod extension;
 mod layout;
 mod lazy;
 mod prepared;
 
 pub(crate) use batch::{CHAINS, invert_chains};
 pub(crate) use constants::{Constants, MAX_BOUND, Modulus, power_of_two, relimb};
+pub(crate) use extension::{Ext, ExtFactor};
 pub(crate) use layout::*;
 pub(crate) use lazy::*;
 pub(crate) use prepared::{Prepared, PreparedLanes, mul_prepared_pair};

@@ -142,7 +142,7 @@ fn sums<F: Modulus>() {
         let (a, b) = vectors::<F, 9, 6>(pairs);
         let sum = lanes(a.add::<6, 15>(b).carry::<15>().limbs());
         let difference = lanes(a.sub(b).carry::<15>().limbs());
-        let four = lanes(b.wide().quadruple::<24>().carry::<24>().limbs());
+        let four = lanes(b.wide().quadruple::<0, 24>().carry::<24>().limbs());
         let negated: Wide<F, 1, 15> = a.wide().add(b.negate_lanes(0x5a));
         let negated = lanes(negated.carry::<16>().limbs());
         let patched = lanes(a.with_lane(3, &[7, 0, 0, 0]).limbs());
