@@ -41,6 +41,18 @@ impl Entry {
         Self(index as u32 | Self::SUM)
     }
 
+    /// All there is to know, in a word.
+    #[inline(always)]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// From its [`Self::bits`].
+    #[inline(always)]
+    pub fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     #[inline(always)]
     pub fn negated(self) -> bool {
         self.0 & Self::NEGATED != 0

@@ -3,7 +3,7 @@
 //! Pippenger's bucket method with affine points throughout. Per sum, a [`plan`](plan) decides on signed digits. A *slot*,
 //! one set of digits of one range of one item's scalars, goes through three steps:
 //!
-//! 1. [`digits`](digits): its non-zero digits are sorted by magnitude (counting sort), the sign kept with the point's index;
+//! 1. [`digits`](digits), [`sort`](sort): its non-zero digits are sorted by magnitude, the sign kept with the point's index;
 //! 2. [`runs`](runs): points with equal digits are added up, a bucket being a run of the sorted list;
 //! 3. [`reduce`](reduce): the weighted sum of the buckets.
 //!
@@ -23,6 +23,7 @@ mod plan;
 mod point;
 mod reduce;
 mod runs;
+mod sort;
 
 use std::ops::Range;
 
@@ -38,11 +39,12 @@ use crate::error::Result;
 use crate::msm::{Msm, check_bases, check_batch};
 
 use add::Entry;
-use digits::{Digit, Prepared, Sizes};
+use digits::Prepared;
 use plan::{Method, Plan};
 use point::Point;
 use reduce::{Buckets, Term};
 use runs::{RunSums, Runs};
+use sort::Sorter;
 
 pub use bases::Bases;
 pub use point::CpuCurve;
@@ -76,8 +78,8 @@ impl<C: CpuCurve> Msm<C> for Cpu {
     }
 }
 
-/// Entries that are worth a task of their own: four chunks of [`runs`], so that inversions are well shared.
-const TASK: usize = 1 << 15;
+/// Entries that are worth a task of their own, so that inversions are well shared.
+const TASK: usize = 1 << 18;
 /// Tasks below this many entries cost more for shared inversions than another thread gains.
 const SMALL_TASK: usize = 1 << 11;
 
@@ -106,11 +108,12 @@ where
     let items: Vec<Option<Item<C::ScalarField, S>>> = batch
         .par_iter()
         .map(|scalars| {
-            let sizes = Sizes::of::<C::ScalarField, S>(scalars);
+            let (sizes, mut scalars) = Prepared::new(scalars);
             // The threads an item can expect for itself.
-            let share = (threads * scalars.len()).div_ceil(total.max(1)).max(1);
+            let share = (threads * sizes.len()).div_ceil(total.max(1)).max(1);
             let plan = Plan::choose(&sizes, bases.stock(), share)?;
-            Some(Item { scalars: Prepared::new(scalars, &plan.digits), plan })
+            scalars.prepare(&plan.digits);
+            Some(Item { scalars, plan })
         })
         .collect();
 
@@ -146,7 +149,7 @@ where
     let terms: Vec<Vec<Term<C::Field>>> = tasks
         .into_par_iter()
         .with_max_len(1)
-        .map_init(Worker::<C, R>::default, |worker, task| worker.evaluate(bases, &items, &slots, task))
+        .map_init(|| bases.scratch::<Worker<C, R>>(), |worker, task| worker.get().evaluate(bases, &items, &slots, task))
         .collect();
     let mut terms: Vec<Term<C::Field>> = terms.into_iter().flatten().collect();
     terms.sort_by_key(|term| (term.label, std::cmp::Reverse(term.shift)));
@@ -188,7 +191,7 @@ struct Worker<C: CpuCurve, R: RunSums<Field = C::Field>> {
     runs: R,
     buckets: Buckets<C::Field>,
     digits: Vec<i32>,
-    counts: Vec<usize>,
+    sorter: Sorter,
     entries: Vec<Entry>,
     lengths: Vec<usize>,
     points: Vec<Point<C::Field>>,
@@ -200,7 +203,7 @@ impl<C: CpuCurve, R: RunSums<Field = C::Field>> Default for Worker<C, R> {
             runs: R::default(),
             buckets: Buckets::default(),
             digits: Vec::new(),
-            counts: Vec::new(),
+            sorter: Sorter::default(),
             entries: Vec::new(),
             lengths: Vec::new(),
             points: Vec::new(),
@@ -260,34 +263,14 @@ impl<C: CpuCurve, R: RunSums<Field = C::Field>> Worker<C, R> {
         bases: usize,
         bits: u32,
     ) {
-        let levels = item.plan.digits.iter().filter(|digit| digit.set == slot.set);
-        self.digits.clear();
-        for digit in levels.clone() {
-            item.scalars.read(digit, slot.range.clone(), &mut self.digits);
-        }
-        self.counts.clear();
-        self.counts.resize((1 << (bits - 1)) + 1, 0);
-        self.digits.iter().for_each(|digit| self.counts[digit.unsigned_abs() as usize] += 1);
-        let mut at = self.entries.len();
-        for (weight, count) in self.counts.iter_mut().enumerate().skip(1) {
-            if *count > 0 {
-                self.lengths.push(*count);
-                self.buckets.push_weight(weight as u32);
-            }
-            at += std::mem::replace(count, at);
-        }
-        self.entries.resize(at, Entry::table(0, false));
-        let mut digits = self.digits.iter();
-        for Digit { level, .. } in levels {
-            let first = level * bases;
-            for (i, &digit) in slot.range.clone().zip(&mut digits) {
-                if digit != 0 {
-                    let place = &mut self.counts[digit.unsigned_abs() as usize];
-                    self.entries[*place] = Entry::table(first + i, digit < 0);
-                    *place += 1;
-                }
-            }
-        }
+        let digits = item.plan.digits.iter().filter(|digit| digit.set == slot.set);
+        let shape = (slot.range.start, slot.range.len(), bases);
+        let read = |digit: &_, range, out: &mut _| item.scalars.read(digit, range, out);
+        let Self { sorter, entries, lengths, buckets, .. } = self;
+        sorter.sort(bits, digits, shape, read, entries, |weight, count| {
+            lengths.push(count);
+            buckets.push_weight(weight);
+        });
     }
 
     /// Appends the slot's entries in the tables of multiples.

@@ -14,7 +14,7 @@ use super::point::Point;
 use crate::cpu::field::LazyField;
 
 /// Sums over runs of points.
-pub trait RunSums: Default + Send {
+pub trait RunSums: Default + Send + 'static {
     /// The coordinates.
     type Field;
 

@@ -178,13 +178,6 @@ impl<F: Modulus> Lazy<F, 2> {
     }
 }
 
-/// The lanes whose lowest word is 0.
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(crate) fn zero_word_lanes(words: &Words) -> u8 {
-    _mm512_testn_epi64_mask(words[0], words[0])
-}
-
 impl<F: Modulus> Factor<F, 16> {
     /// Eight elements in this tier's Montgomery form, `x 2^260`: the words shifted left by four bits.
     #[inline]

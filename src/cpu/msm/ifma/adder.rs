@@ -25,6 +25,7 @@ use std::arch::x86_64::*;
 
 use ark_bn254::Fq;
 
+use super::super::point::Point;
 use crate::cpu::field::ifma::*;
 
 /// Levels of additions: no sum may be of more than `2^DEPTH` leaves.
@@ -40,6 +41,17 @@ type Y<const D: usize> = Ext<Fq, D, 1, { 2 + 5 * DEPTH }>;
 struct Slot<const D: usize> {
     x: X<D>,
     y: Y<D>,
+}
+
+/// Eight points to be loaded into a slot.
+pub(super) struct Row {
+    /// Their indices in the table.
+    pub points: [u32; 8],
+    pub slot: u32,
+    /// The lanes to be negated.
+    pub negated: u8,
+    /// The lanes that are the identity, whatever their index.
+    pub missing: u8,
 }
 
 /// What is known of a slot's points.
@@ -93,6 +105,8 @@ impl<const D: usize> Default for Slots<D> {
     }
 }
 
+/// How many rows ahead points are asked for again, from the second-level cache.
+const NEAR: usize = 4;
 /// Slots that stand for what is missing in the last step: operands that are written, and one that is not.
 const PADS: usize = CHAINS;
 
@@ -106,14 +120,26 @@ impl<const D: usize> Slots<D> {
         PADS
     }
 
-    /// Fills a slot with points, given as pointers to their words, negating those in `negated` and taking those in
-    /// `missing` for the identity.
-    ///
+    /// Fills the rows' slots with points of a table.
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub fn load<F>(&mut self, table: &[Point<F>], rows: &[Row]) {
+        const { assert!(size_of::<Point<F>>() == 64 * D && align_of::<Point<F>>() == 64) };
+        for (k, row) in rows.iter().enumerate() {
+            if let Some(row) = rows.get(k + NEAR) {
+                prefetch::<_MM_HINT_T0, F>(table, row);
+            }
+            let points = row.points.map(|index| (&raw const table[index as usize]).cast());
+            // SAFETY: the pointers are to points of `64 D` bytes, aligned to 64.
+            unsafe { self.load_row(row, &points) };
+        }
+    }
+
     /// # Safety
     /// The pointers are to points of `64 D` bytes, aligned to 64.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub unsafe fn load(&mut self, slot: usize, points: &[*const u64; 8], negated: u8, missing: u8) {
+    unsafe fn load_row(&mut self, row: &Row, points: &[*const u64; 8]) {
+        let &Row { slot, negated, missing, .. } = row;
         let mut lines = [[_mm512_setzero_si512(); 8]; D];
         for (d, line) in lines.iter_mut().enumerate() {
             for (word, point) in line.iter_mut().zip(points) {
@@ -122,24 +148,20 @@ impl<const D: usize> Slots<D> {
             }
             *line = transpose(line);
         }
-        // A line holds two coefficients: x and y, or the two of x and then those of y.
-        let half = |i: usize| [0, 1, 2, 3].map(|w| lines[i / 2][4 * (i % 2) + w]);
-        let mut identity = missing | zero_word_lanes(&half(0));
+        let mut identity = missing | _mm512_testn_epi64_mask(lines[0][0], lines[0][0]);
         if identity != 0 {
-            for i in 0..2 * D {
-                for word in half(i) {
-                    identity &= missing | _mm512_testn_epi64_mask(word, word);
-                }
+            for word in lines.as_flattened() {
+                identity &= missing | _mm512_testn_epi64_mask(*word, *word);
             }
         }
         let mut x = [Wide::new(zero()); D];
         let mut y = [Wide::new(zero()); D];
         for d in 0..D {
-            x[d] = Lazy::<Fq, 2>::from_lazy_words(&half(d)).wide();
-            y[d] = Lazy::<Fq, 2>::from_lazy_words(&half(D + d)).negate_lanes(negated);
+            x[d] = Lazy::<Fq, 2>::from_lazy_words(&coefficient(&lines, d)).wide();
+            y[d] = Lazy::<Fq, 2>::from_lazy_words(&coefficient(&lines, D + d)).negate_lanes(negated);
         }
-        self.slots[slot] = Slot { x: Ext::new(x).widen(), y: Ext::new(y).widen() };
-        self.marks[slot] = Mark { identity, raw: false };
+        self.slots[slot as usize] = Slot { x: Ext::new(x).widen(), y: Ext::new(y).widen() };
+        self.marks[slot as usize] = Mark { identity, raw: false };
     }
 
     /// Writes a slot's points to the given places.
@@ -150,12 +172,11 @@ impl<const D: usize> Slots<D> {
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub unsafe fn store(&self, slot: usize, points: &[*mut u64]) {
         let Slot { x, y } = &self.slots[slot];
-        let (x, y) = (x.into_words(), y.into_words());
+        let coordinates = [x.into_words(), y.into_words()];
         let identity = self.marks[slot].identity;
         for d in 0..D {
-            let half = |i: usize| if i < D { x[i] } else { y[i - D] };
-            let [[a, b, c, e], [f, g, h, i]] = [half(2 * d), half(2 * d + 1)];
-            let line = transpose(&[a, b, c, e, f, g, h, i]);
+            let (low, high) = (coordinates[2 * d / D][2 * d % D], coordinates[(2 * d + 1) / D][(2 * d + 1) % D]);
+            let line = transpose(&[low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3]]);
             for (lane, (point, words)) in points.iter().zip(line).enumerate() {
                 let words = if identity >> lane & 1 == 1 { _mm512_setzero_si512() } else { words };
                 // SAFETY: the caller's promise.
@@ -165,17 +186,19 @@ impl<const D: usize> Slots<D> {
     }
 
     /// Replaces `P`, in the slot that a pair names first, by `-(P + Q)`, for all pairs. No slot may be in two pairs.
+    /// Asks for the points of the rows that are loaded next.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub fn add(&mut self, pairs: &mut Vec<[u32; 2]>) {
+    pub fn add<F>(&mut self, pairs: &mut Vec<[u32; 2]>, table: &[Point<F>], next: &[Row]) {
+        let mut ahead = Ahead::new(table, next, pairs.len().div_ceil(CHAINS));
         if pairs.is_empty() {
             return;
         }
         self.pad(pairs);
         let careful = pairs.iter().flatten().any(|&slot| self.marks[slot as usize].identity != 0);
-        let mut products = self.forward(pairs, careful);
+        let mut products = self.forward(pairs, careful, &mut ahead);
         let mut norms = norms(&products);
         if !careful && norms.iter().any(|norm| norm.maybe_zero_lanes() != 0) {
-            products = self.forward(pairs, true);
+            products = self.forward(pairs, true, &mut ahead);
             norms = self::norms(&products);
         }
         // With the stored denominators a sixteenth, 2^258 here is 2^262.
@@ -185,7 +208,7 @@ impl<const D: usize> Slots<D> {
             inverses[chain] = products[chain].inverse(&inverse_norms[chain]);
         }
         for (step, pairs) in pairs.as_chunks::<CHAINS>().0.iter().enumerate().rev() {
-            self.backward(step, pairs, &mut inverses);
+            self.backward(step, pairs, &mut inverses, &mut ahead);
         }
     }
 
@@ -205,13 +228,19 @@ impl<const D: usize> Slots<D> {
 
     /// The denominators and their products.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn forward(&mut self, pairs: &[[u32; 2]], careful: bool) -> [ExtFactor<Fq, D, 2>; CHAINS] {
+    fn forward<F>(
+        &mut self,
+        pairs: &[[u32; 2]],
+        careful: bool,
+        ahead: &mut Ahead<'_, F>,
+    ) -> [ExtFactor<Fq, D, 2>; CHAINS] {
         let one = ExtFactor::<Fq, D, 2>::splat(const { &relimb(power_of_two::<Fq>(260)) });
         let nothing = Ext::<Fq, D, 0, 0>::new([Wide::new(zero()); D]);
         let mut products = [one; CHAINS];
         self.steps.clear();
         self.special.clear();
         for pairs in pairs.as_chunks::<CHAINS>().0 {
+            ahead.prefetch();
             let mut denominators = [one.widen::<12>(); CHAINS];
             for (denominator, [first, second]) in denominators.iter_mut().zip(pairs) {
                 let (p, q) = (&self.slots[*first as usize], &self.slots[*second as usize]);
@@ -271,12 +300,14 @@ impl<const D: usize> Slots<D> {
     /// In short loops over the four vectors: one addition is a long chain of dependent instructions, and four of one
     /// kind fit into the processor's window.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn backward(
+    fn backward<F>(
         &mut self,
         step: usize,
         pairs: &[[u32; 2]; CHAINS],
         inverses: &mut [ExtFactor<Fq, D, 2>; CHAINS],
+        ahead: &mut Ahead<'_, F>,
     ) {
+        ahead.prefetch();
         let forward = &self.steps[step];
         let nothing = Ext::<Fq, D, 0, 0>::new([Wide::new(zero()); D]);
         let mut inverse = *inverses;
@@ -304,6 +335,7 @@ impl<const D: usize> Slots<D> {
                 rise[chain] = rise[chain].select(special[chain].double, tangent);
             }
         }
+        ahead.prefetch();
         let mut slope = [ExtFactor::<Fq, D, 4>::splat(&[0; 5]); CHAINS];
         for chain in (0..CHAINS).step_by(2) {
             let [a, b]: [Ext<Fq, D, 0, 4>; 2] = ExtFactor::mul_add_pair(
@@ -339,6 +371,7 @@ impl<const D: usize> Slots<D> {
                 self.marks[to].raw = true;
             }
         }
+        ahead.prefetch();
         for chain in (0..CHAINS).step_by(2) {
             let [first, second] = [pairs[chain][0] as usize, pairs[chain + 1][0] as usize];
             let starts = [&self.slots[first].y, &self.slots[second].y];
@@ -384,6 +417,47 @@ impl<const D: usize> Slots<D> {
             sum.y = sum.y.select(lanes, negative.reduce().widen());
         }
         self.marks[to as usize].identity = special.cancel | marks[0].identity & marks[1].identity;
+    }
+}
+
+/// Coefficient `i` of points given as lines of memory, a line holding two: `x` and `y`, or those of `x` and then those
+/// of `y`.
+#[inline(always)]
+fn coefficient<const D: usize>(lines: &[[__m512i; 8]; D], i: usize) -> Words {
+    let [a, b, c, d, e, f, g, h] = lines[i / 2];
+    if i % 2 == 0 { [a, b, c, d] } else { [e, f, g, h] }
+}
+
+/// Rows that are loaded next, whose points are asked for a few at a time, four times a step: a core can wait for some
+/// dozen lines at once, and stands still when there are more.
+struct Ahead<'a, F> {
+    table: &'a [Point<F>],
+    rows: std::slice::Chunks<'a, Row>,
+}
+
+impl<'a, F> Ahead<'a, F> {
+    fn new(table: &'a [Point<F>], rows: &'a [Row], steps: usize) -> Self {
+        Self { table, rows: rows.chunks(rows.len().div_ceil(4 * steps.max(1)).max(1)) }
+    }
+
+    /// Asks for some points, into the second-level cache: a batch's are more than the first holds.
+    #[inline(always)]
+    fn prefetch(&mut self) {
+        for row in self.rows.next().unwrap_or_default() {
+            prefetch::<_MM_HINT_T1, F>(self.table, row);
+        }
+    }
+}
+
+/// Asks for the points of a row.
+#[inline(always)]
+fn prefetch<const HINT: i32, F>(table: &[Point<F>], row: &Row) {
+    for index in row.points {
+        let point = table.as_ptr().wrapping_add(index as usize).cast::<i8>();
+        for line in 0..size_of::<Point<F>>() / 64 {
+            // SAFETY: a prefetch is a hint; it reads nothing and cannot fault.
+            unsafe { _mm_prefetch::<HINT>(point.wrapping_add(64 * line)) };
+        }
     }
 }
 

@@ -11,9 +11,12 @@
 //! - Rows of all groups in progress that can be added are added as one batch. New groups are begun when there are less than
 //!   [`BATCH`] pairs of rows, so that batches stay long while the last rounds of a group, where few rows are left, are done
 //!   with the first of others. Slots in use are 500 KiB on G1 and as many on G2: they stay in the second-level cache.
+//! - While a batch is added, the points of the groups that are begun next are asked for, a few in every step: asked for all
+//!   at once they would wait for the few lines that a core can fetch at a time.
 
 mod adder;
 
+use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
 use super::add::{Entry, Operands};
@@ -21,7 +24,7 @@ use super::point::Point;
 use super::runs::{RunSums, Runs};
 use crate::cpu::field::ifma::Ifma;
 use crate::cpu::field::{LazyField, prefetch};
-use adder::{DEPTH, Slots};
+use adder::{DEPTH, Row, Slots};
 
 /// Points of a run that are summed at once.
 const LEAVES: usize = 1 << DEPTH;
@@ -29,8 +32,8 @@ const LEAVES: usize = 1 << DEPTH;
 const BATCH: usize = 256;
 /// Additions below which few lanes would be in use and inversions would not pay.
 const FEW: usize = 96;
-/// How many rows ahead points are asked for.
-const AHEAD: usize = 64;
+/// How many groups ahead entries are asked for.
+const AHEAD: usize = 4;
 
 /// Sums over runs of points with `D` coefficients a coordinate, with AVX-512 IFMA; portable where the processor lacks it.
 pub struct LaneSums<F, const D: usize> {
@@ -41,6 +44,8 @@ pub struct LaneSums<F, const D: usize> {
     pieces: Vec<Piece>,
     groups: Vec<Piece>,
     active: Vec<Group>,
+    /// The groups that are begun next.
+    next: Vec<Group>,
     pairs: Vec<[u32; 2]>,
     field: PhantomData<F>,
 }
@@ -75,6 +80,7 @@ impl<F: LazyField, const D: usize> Default for LaneSums<F, D> {
             pieces: Vec::new(),
             groups: Vec::new(),
             active: Vec::new(),
+            next: Vec::new(),
             pairs: Vec::new(),
             field: PhantomData,
         }
@@ -85,7 +91,8 @@ impl<F: LazyField, const D: usize> RunSums for LaneSums<F, D> {
     type Field = F;
 
     fn sum(&mut self, table: &[Point<F>], entries: &[Entry], lengths: &[usize], out: &mut Vec<Point<F>>) {
-        if self.ifma.is_none() || entries.len() - lengths.len() < FEW {
+        let indices_fit = entries.len() <= i32::MAX as usize;
+        if self.ifma.is_none() || entries.len() - lengths.len() < FEW || !indices_fit {
             return self.portable.sum(table, entries, lengths, out);
         }
         let first = out.len();
@@ -178,21 +185,29 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
         out: &mut [Point<F>],
         parts: &mut [Point<F>],
     ) {
-        // A batch has less than `BATCH` pairs before the last group is begun.
+        // A batch has at most `batch` pairs and a group's: its rows, as many single ones, and those listed meanwhile.
         let batch = BATCH / D;
-        let most = 4 * (batch + LEAVES);
+        let most = 6 * (batch + LEAVES);
         let first = self.slots.reset(most) as u32;
         self.free.clear();
         self.free.extend((first..first + most as u32).rev());
         self.active.clear();
-        let mut begun = 0;
+        let mut listed = 0;
+        // Those of the groups that are begun next. Their points are on their way.
+        let mut rows = Vec::new();
         loop {
-            let mut ready: usize = self.active.iter().map(|group| group.rows / 2).sum();
-            while ready < batch && begun < self.groups.len() {
-                ready += self.begin(begun, table, entries) / 2;
-                begun += 8;
+            // The groups listed in the last round begin.
+            self.slots.load(table, &rows);
+            rows.clear();
+            self.active.append(&mut self.next);
+            // List groups for the next round, when half of the rows that are ready now will be left.
+            let ready: usize = self.active.iter().map(|group| group.rows / 2).sum();
+            let mut later = ready / 2;
+            while later < batch && listed < self.groups.len() {
+                later += self.list(listed, entries, &mut rows) / 2;
+                listed += 8;
             }
-            if self.active.is_empty() {
+            if self.active.is_empty() && self.next.is_empty() {
                 return;
             }
             self.pairs.clear();
@@ -207,7 +222,7 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
                 group.slots[half] = group.slots[group.rows - 1];
                 group.rows = group.rows.div_ceil(2);
             }
-            self.slots.add(&mut self.pairs);
+            self.slots.add(&mut self.pairs, table, &rows);
             let mut k = 0;
             while k < self.active.len() {
                 if self.active[k].rows > 1 {
@@ -221,42 +236,50 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
         }
     }
 
-    /// Gathers the points of a group; returns the number of its rows.
+    /// Lists the rows of a group; returns how many they are.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn begin(&mut self, pieces: usize, table: &[Point<F>], entries: &[Entry]) -> usize {
-        let lanes = lanes(&self.groups, pieces);
-        let rows = lanes.iter().map(|piece| piece.length as usize).max().unwrap_or(0);
-        let later = lanes_later(&self.groups, pieces + 8 * (AHEAD / rows).max(1));
-        let operands = Operands { table, sums: &[] };
-        let mut group = Group { pieces: pieces as u32, slots: [0; LEAVES], rows };
-        // A sum changes the sign, so a leaf has that of the number of sums above it.
-        let signs = odd_depths(rows);
-        for row in 0..rows {
-            for piece in later {
-                if row < piece.length as usize {
-                    prefetch(operands.raw(entries[piece.start as usize + row]));
-                }
-            }
-            let mut points = [IDENTITY.0.as_ptr(); 8];
-            let (mut negated, mut missing) = (0, 0xff);
-            for (lane, piece) in lanes.iter().enumerate() {
-                if row < piece.length as usize {
-                    let entry = entries[piece.start as usize + row];
-                    points[lane] = (&raw const *operands.raw(entry)).cast();
-                    negated |= u8::from(entry.negated()) << lane;
-                    missing &= !(1 << lane);
-                }
-            }
-            if signs >> row & 1 == 1 {
-                negated = !negated;
-            }
-            let slot = self.free.pop().expect("there are slots for a batch and a group");
-            group.slots[row] = slot;
-            // SAFETY: the pointers are to points, which have `64 D` bytes on lines of their own.
-            unsafe { self.slots.load(slot as usize, &points, negated, missing) };
+    fn list(&mut self, pieces: usize, entries: &[Entry], rows: &mut Vec<Row>) -> usize {
+        for piece in lanes(&self.groups, pieces + 8 * AHEAD) {
+            prefetch(&entries[piece.start as usize]);
+            prefetch(&entries[(piece.start + piece.length) as usize - 1]);
         }
-        self.active.push(group);
-        rows
+        // Missing lanes repeat an entry, as do lanes beyond their end.
+        let (mut starts, mut lengths) = ([0i32; 8], [0i32; 8]);
+        for (lane, piece) in lanes(&self.groups, pieces).iter().enumerate() {
+            assert!((piece.start + piece.length) as usize <= entries.len() && piece.length > 0);
+            (starts[lane], lengths[lane]) = (piece.start as i32, piece.length as i32);
+        }
+        let count = lengths.iter().copied().max().unwrap_or(0) as usize;
+        let mut group = Group { pieces: pieces as u32, slots: [0; LEAVES], rows: count };
+        // SAFETY: eight numbers each.
+        let (starts, lengths) = unsafe {
+            (_mm256_loadu_si256(starts.as_ptr().cast()), _mm256_loadu_si256(lengths.as_ptr().cast()))
+        };
+        let last = _mm256_max_epi32(_mm256_sub_epi32(lengths, _mm256_set1_epi32(1)), _mm256_setzero_si256());
+        // A sum changes the sign, so a leaf has that of the number of sums above it.
+        let signs = odd_depths(count);
+        for row in 0..count {
+            let slot = self.free.pop().expect("there are slots for two batches");
+            group.slots[row] = slot;
+            let at = _mm256_set1_epi32(row as i32);
+            let indices = _mm256_add_epi32(starts, _mm256_min_epi32(at, last));
+            // SAFETY: the indices are in range: below a piece's end, or 0 where there is no piece.
+            let entries = unsafe { _mm256_i32gather_epi32::<4>(entries.as_ptr().cast(), indices) };
+            let mask = |lanes: __m256i| _mm256_movemask_ps(_mm256_castsi256_ps(lanes)) as u8;
+            let flip = if signs >> row & 1 == 1 { 0xff } else { 0 };
+            let mut row = Row {
+                points: [0; 8],
+                slot,
+                negated: mask(entries) ^ flip,
+                missing: !mask(_mm256_cmpgt_epi32(lengths, at)),
+            };
+            let indices = _mm256_and_si256(entries, _mm256_set1_epi32(Entry::LIMIT as i32 - 1));
+            // SAFETY: eight numbers.
+            unsafe { _mm256_storeu_si256(row.points.as_mut_ptr().cast(), indices) };
+            rows.push(row);
+        }
+        self.next.push(group);
+        count
     }
 
     /// Writes a group's sums.
@@ -277,19 +300,9 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
     }
 }
 
-/// What missing lanes read.
-#[repr(align(64))]
-struct Idle([u64; 16]);
-static IDENTITY: Idle = Idle([0; 16]);
-
-/// The pieces of the group that begins with a piece.
+/// The pieces of the group that begins with a piece; none beyond the end.
 fn lanes(groups: &[Piece], first: usize) -> &[Piece] {
-    &groups[first..groups.len().min(first + 8)]
-}
-
-/// As [`lanes`], and none beyond the end.
-fn lanes_later(groups: &[Piece], first: usize) -> &[Piece] {
-    lanes(groups, first.min(groups.len()))
+    &groups[first.min(groups.len())..groups.len().min(first + 8)]
 }
 
 /// Which of a tree's leaves, bit by bit, take part in an odd number of additions.
