@@ -5,6 +5,7 @@ mod lookup;
 mod matrix;
 mod msm;
 mod ntt;
+mod pages;
 mod sumcheck;
 mod vector;
 

@@ -11,7 +11,8 @@ use ark_ff::{Fp, Fp2, Fp2Config, MontBackend, MontConfig};
 use super::LazyField;
 use super::portable::{Fe, Limbs, add_limbs};
 
-/// The element `c0 + c1 u`, `u^2 = -1`.
+/// The element `c0 + c1 u`, `u^2 = -1`; in memory, the words of `c0` and then those of `c1`.
+#[repr(C)]
 pub struct Fe2<P: MontConfig<4>> {
     c0: Fe<P>,
     c1: Fe<P>,

@@ -10,8 +10,8 @@
 //! (Montgomery's trick: one inversion and three multiplications each), so an addition costs five multiplications and a
 //! squaring, about half of a mixed projective addition.
 //!
-//! This is the one place where the sums of this module do curve arithmetic: a tier with vector instructions
-//! implements [`Adder`] (and its own [`LazyField`]) and shares the rest.
+//! This is the one place where the portable sums of this module do curve arithmetic. The tier with vector instructions
+//! has its own, in another order of data ([`ifma`](super::ifma)).
 
 use crate::cpu::field::{LazyField, has_mulx, prefetch};
 
@@ -39,6 +39,18 @@ impl Entry {
     pub fn sum(index: usize) -> Self {
         debug_assert!(index < Self::LIMIT);
         Self(index as u32 | Self::SUM)
+    }
+
+    /// All there is to know, in a word.
+    #[inline(always)]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// From its [`Self::bits`].
+    #[inline(always)]
+    pub fn from_bits(bits: u32) -> Self {
+        Self(bits)
     }
 
     #[inline(always)]
@@ -69,22 +81,6 @@ impl<F: LazyField> Operands<'_, F> {
     }
 }
 
-/// Adds pairs of points, any points.
-pub trait Adder: Default + Send {
-    type Field: LazyField;
-
-    /// `out[i] = pairs[i][0] + pairs[i][1]`.
-    ///
-    /// # Panics
-    /// If an entry is out of range, or `out` is shorter than `pairs`.
-    fn add(
-        &mut self,
-        operands: Operands<'_, Self::Field>,
-        pairs: &[[Entry; 2]],
-        out: &mut [Point<Self::Field>],
-    );
-}
-
 /// Pairs that share an inversion: so many that it adds little to their cost, while their points and scratch, 320
 /// bytes a pair on G1, stay in a 512 KiB cache.
 const BATCH: usize = 1024;
@@ -104,7 +100,7 @@ pub struct PortableAdder<F> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Special {
+enum Special {
     /// `P = Q`
     Double,
     /// `P = -Q`
@@ -121,10 +117,12 @@ impl<F: LazyField> Default for PortableAdder<F> {
     }
 }
 
-impl<F: LazyField> Adder for PortableAdder<F> {
-    type Field = F;
-
-    fn add(&mut self, operands: Operands<'_, F>, pairs: &[[Entry; 2]], out: &mut [Point<F>]) {
+impl<F: LazyField> PortableAdder<F> {
+    /// `out[i] = pairs[i][0] + pairs[i][1]`, any points.
+    ///
+    /// # Panics
+    /// If an entry is out of range, or `out` is shorter than `pairs`.
+    pub fn add(&mut self, operands: Operands<'_, F>, pairs: &[[Entry; 2]], out: &mut [Point<F>]) {
         for (pairs, out) in pairs.chunks(BATCH).zip(out[..pairs.len()].chunks_mut(BATCH)) {
             #[cfg(target_arch = "x86_64")]
             if has_mulx() {
@@ -135,9 +133,7 @@ impl<F: LazyField> Adder for PortableAdder<F> {
             self.add_batch(operands, pairs, out);
         }
     }
-}
 
-impl<F: LazyField> PortableAdder<F> {
     /// [`Self::add_batch`] compiled for processors with `mulx`.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "bmi2,adx")]
@@ -258,7 +254,7 @@ impl<F: LazyField> PortableAdder<F> {
 /// The denominator of a pair that may not be one of different finite points with different `x`; notes what it is.
 #[cold]
 #[inline(never)]
-pub(super) fn classify<F: LazyField>(
+fn classify<F: LazyField>(
     special: &mut Vec<(usize, Special)>,
     operands: Operands<'_, F>,
     i: usize,
@@ -293,7 +289,7 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
 
     /// All pairs of a few points and their negatives: every case of the addition, in every chain and in the tail.
-    fn all_pairs<C: CpuCurve, A: Adder<Field = C::Field>>() {
+    fn all_pairs<C: CpuCurve>() {
         let mut rng = ChaCha20Rng::seed_from_u64(4);
         let mut points: Vec<Affine<C>> =
             (0..8).map(|_| Projective::<C>::rand(&mut rng).into_affine()).collect();
@@ -307,7 +303,7 @@ mod tests {
         let expected: Vec<Affine<C>> = both().map(|(a, b)| (a.1 + b.1).into_affine()).collect();
         for count in [0, 1, 2, 3, 31, 32, 33, 63, 65, pairs.len() - 1, pairs.len()] {
             let mut out = vec![C::lift_point(&Affine::generator()); count];
-            A::default().add(Operands { table: &table, sums: &[] }, &pairs[..count], &mut out);
+            PortableAdder::default().add(Operands { table: &table, sums: &[] }, &pairs[..count], &mut out);
             let got: Vec<_> = out.iter().map(C::canonical_point).collect();
             assert_eq!(got, expected[..count]);
         }
@@ -315,21 +311,11 @@ mod tests {
 
     #[test]
     fn all_pairs_g1() {
-        all_pairs::<G1, PortableAdder<_>>();
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[test]
-    fn all_pairs_ifma() {
-        if crate::cpu::field::ifma::Ifma::new().is_none() {
-            eprintln!("SKIPPED: this processor has no AVX-512 IFMA");
-            return;
-        }
-        all_pairs::<G1, <G1 as CpuCurve>::IfmaAdder>();
+        all_pairs::<G1>();
     }
 
     #[test]
     fn all_pairs_g2() {
-        all_pairs::<G2, PortableAdder<_>>();
+        all_pairs::<G2>();
     }
 }

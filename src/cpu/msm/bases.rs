@@ -1,13 +1,17 @@
 //! Bases and their precomputed multiples.
 
+use std::any::Any;
+use std::sync::Mutex;
+
 use ark_ec::short_weierstrass::Affine;
 use ark_ff::PrimeField;
 use rayon::prelude::*;
 
-use super::add::{Adder, Entry, Operands, PortableAdder};
+use super::add::{Entry, Operands, PortableAdder};
 use super::plan::{Stock, TABLE_WIDTH};
 use super::point::{CpuCurve, Point};
 use crate::backend::Len;
+use crate::cpu::pages::advise_large;
 use crate::error::{Error, Result};
 
 /// Points kept for sums, with as many of their multiples as a budget of bytes allows.
@@ -25,6 +29,7 @@ pub struct Bases<C: CpuCurve> {
     stock: Stock,
     points: Vec<Point<C::Field>>,
     multiples: Vec<Point<C::Field>>,
+    scratch: Mutex<Vec<Box<dyn Any + Send>>>,
 }
 
 /// Multiples in a table.
@@ -54,8 +59,7 @@ impl<C: CpuCurve> Bases<C> {
         }
         let stock = Self::stock_for(len, budget);
         let mut kept = reserve("bases", len * stock.copies)?;
-        points.par_iter().map(|point| C::lift_point(point)).collect_into_vec(&mut kept);
-        kept.reserve_exact(len * (stock.copies - 1));
+        kept.par_extend(points.par_iter().map(C::lift_point));
         for _ in 1..stock.copies {
             let mut copy = kept[kept.len() - len..].to_vec();
             double::<C>(&mut copy, stock.shift);
@@ -73,7 +77,7 @@ impl<C: CpuCurve> Bases<C> {
                 tabulate::<C>(&level, tables);
             }
         }
-        Ok(Self { len, stock, points: kept, multiples })
+        Ok(Self { len, stock, points: kept, multiples, scratch: Mutex::default() })
     }
 
     /// The bases; what multiples there are is told by [`Self::stock`].
@@ -84,6 +88,15 @@ impl<C: CpuCurve> Bases<C> {
     /// `(m + 1) 2^(8 j) P_i` at `(j len + i) 128 + m`.
     pub(super) fn multiples(&self) -> &[Point<C::Field>] {
         &self.multiples
+    }
+
+    /// Scratch memory that an earlier sum has left, or new. It is kept because fresh pages cost more than what is done in
+    /// them.
+    pub(super) fn scratch<T: Any + Send + Default>(&self) -> Lent<'_, T> {
+        let mut kept = self.scratch.lock().unwrap_or_else(|e| e.into_inner());
+        let found = kept.iter().position(|scratch| scratch.is::<T>());
+        let scratch = found.and_then(|k| kept.swap_remove(k).downcast().ok());
+        Lent { scratch: Some(scratch.unwrap_or_default()), shelf: &self.scratch }
     }
 
     pub(super) fn stock(&self) -> Stock {
@@ -112,11 +125,35 @@ impl<C: CpuCurve> Bases<C> {
     }
 }
 
+/// Scratch memory that returns to its place when dropped.
+pub(super) struct Lent<'a, T: Any + Send> {
+    /// Always there, until it is dropped.
+    scratch: Option<Box<T>>,
+    shelf: &'a Mutex<Vec<Box<dyn Any + Send>>>,
+}
+
+impl<T: Any + Send + Default> Lent<'_, T> {
+    pub fn get(&mut self) -> &mut T {
+        self.scratch.get_or_insert_default()
+    }
+}
+
+impl<T: Any + Send> Drop for Lent<'_, T> {
+    fn drop(&mut self) {
+        if let Some(scratch) = self.scratch.take() {
+            self.shelf.lock().unwrap_or_else(|e| e.into_inner()).push(scratch);
+        }
+    }
+}
+
 /// A vector with room for `len` points and no more.
 fn reserve<T>(label: &'static str, len: usize) -> Result<Vec<T>> {
     let mut vector = Vec::new();
     match vector.try_reserve_exact(len) {
-        Ok(()) => Ok(vector),
+        Ok(()) => {
+            advise_large(&mut vector);
+            Ok(vector)
+        }
         Err(_) => Err(Error::OutOfMemory { label, bytes: len.saturating_mul(size_of::<T>()), free: 0 }),
     }
 }

@@ -17,6 +17,7 @@ use std::ops::Range;
 use ark_ff::PrimeField;
 use rayon::prelude::*;
 
+use crate::cpu::pages::advise_large;
 use crate::element::{Scalar, Signed};
 
 /// One digit position.
@@ -47,39 +48,34 @@ impl Sizes {
 
     const EMPTY: Self = Self { zeros: 0, counts: [0; Self::CLASSES] };
 
-    /// One pass over the scalars, in parallel if there are many.
-    pub fn of<F: PrimeField, S: Scalar<F>>(scalars: &[S]) -> Self {
-        let count = |part: &[S]| {
-            let mut sizes = Self::EMPTY;
-            for scalar in part {
-                let [a, b, c, d] = scalar.to_signed().magnitude;
-                if S::BITS <= 64 || b | c | d == 0 {
-                    match a {
-                        0 => sizes.zeros += 1,
-                        a => sizes.counts[(u64::BITS - (a - 1).leading_zeros()) as usize] += 1,
-                    }
-                } else {
-                    // The bits of |v| - 1, which differs from |v| in the top limb only if the lower ones are 0.
-                    let limbs = [a, b, c, d];
-                    let top = limbs.iter().rposition(|&limb| limb != 0).unwrap_or(0);
-                    let borrow = limbs[..top].iter().all(|&limb| limb == 0);
-                    let head = limbs[top] - borrow as u64;
-                    sizes.counts[64 * top + (u64::BITS - head.leading_zeros()) as usize] += 1;
-                }
+    /// Counts a scalar. The upper limbs of narrow types are 0, which a compiler sees.
+    #[inline(always)]
+    fn count(&mut self, [a, b, c, d]: [u64; 4]) {
+        if b | c | d == 0 {
+            match a {
+                0 => self.zeros += 1,
+                a => self.counts[(u64::BITS - (a - 1).leading_zeros()) as usize] += 1,
             }
-            sizes
-        };
-        if scalars.len() <= Prepared::<F, S>::PART {
-            return count(scalars);
+            return;
         }
-        scalars.par_chunks(Prepared::<F, S>::PART).map(count).reduce(
-            || Self::EMPTY,
-            |mut a, b| {
-                a.zeros += b.zeros;
-                a.counts.iter_mut().zip(b.counts).for_each(|(a, b)| *a += b);
-                a
-            },
-        )
+        // The bits of |v| - 1, which differs from |v| in the top limb only if the lower ones are 0.
+        let limbs = [a, b, c, d];
+        let top = limbs.iter().rposition(|&limb| limb != 0).unwrap_or(0);
+        let borrow = limbs[..top].iter().all(|&limb| limb == 0);
+        let head = limbs[top] - borrow as u64;
+        self.counts[64 * top + (u64::BITS - head.leading_zeros()) as usize] += 1;
+    }
+
+    /// Of two lists together.
+    fn plus(mut self, other: Self) -> Self {
+        self.zeros += other.zeros;
+        self.counts.iter_mut().zip(other.counts).for_each(|(a, b)| *a += b);
+        self
+    }
+
+    /// How many scalars there are.
+    pub fn len(&self) -> usize {
+        self.zeros + self.nonzero()
     }
 
     /// The bits `T` needed: every `|v| <= 2^(T - 1)`. 0 if all scalars are 0.
@@ -106,42 +102,78 @@ impl Sizes {
 pub(super) enum Prepared<'a, F, S> {
     /// At most 64 bits: read where they are.
     Narrow { scalars: &'a [S], bias: i128, field: PhantomData<F> },
-    /// The two's complement of `v + B`, cut to the limbs that matter; each limb's values lie together, since a digit is
-    /// read from all scalars in turn.
-    Wide { limbs: Vec<Vec<u64>> },
+    /// The two's complement of `v + B`; each limb's values lie together, since a digit is read from all scalars in turn.
+    Wide { limbs: [Vec<u64>; 4] },
 }
 
 impl<'a, F: PrimeField, S: Scalar<F>> Prepared<'a, F, S> {
     /// Scalars that are worth a task.
     const PART: usize = 1 << 13;
 
-    /// For reading the given digits, in ascending order.
-    pub fn new(scalars: &'a [S], digits: &[Digit]) -> Self {
-        let halves = digits.iter().filter(|digit| !digit.last).map(|digit| digit.offset + digit.width - 1);
+    /// Measures scalars and makes them ready for [`Self::prepare`].
+    pub fn new(scalars: &'a [S]) -> (Sizes, Self) {
         if S::BITS <= 64 {
-            return Self::Narrow { scalars, bias: halves.map(|bit| 1i128 << bit).sum(), field: PhantomData };
+            let measure = |part: &[S]| {
+                let mut sizes = Sizes::EMPTY;
+                part.iter().for_each(|scalar| sizes.count(scalar.to_signed().magnitude));
+                sizes
+            };
+            let sizes = if scalars.len() <= Self::PART {
+                measure(scalars)
+            } else {
+                scalars.par_chunks(Self::PART).map(measure).reduce(|| Sizes::EMPTY, Sizes::plus)
+            };
+            return (sizes, Self::Narrow { scalars, bias: 0, field: PhantomData });
         }
-        let mut bias = [0u64; 4];
-        halves.for_each(|bit| bias[bit as usize / 64] |= 1 << (bit % 64));
-        // |v + B| < 2^T, so that T + 1 bits hold it with its sign.
-        let bits = digits.last().map_or(0, |digit| digit.offset + digit.width + 1);
-        let count = bits.div_ceil(64).clamp(1, 4) as usize;
-        let mut limbs = vec![vec![0; scalars.len()]; count];
-
-        let mut parts: Vec<Vec<&mut [u64]>> = Vec::new();
-        parts.resize_with(scalars.len().div_ceil(Self::PART), Vec::new);
+        let mut limbs = [const { Vec::new() }; 4];
         for limb in &mut limbs {
-            parts.iter_mut().zip(limb.chunks_mut(Self::PART)).for_each(|(part, chunk)| part.push(chunk));
+            limb.reserve_exact(scalars.len());
+            advise_large(limb);
+            limb.resize(scalars.len(), 0);
         }
-        let fill = |(part, scalars): (Vec<&mut [u64]>, &[S])| {
-            let mut part = part;
+        let measure = |(mut part, scalars): ([&mut [u64]; 4], &[S])| {
+            let mut sizes = Sizes::EMPTY;
             for (i, scalar) in scalars.iter().enumerate() {
-                let value = biased(scalar.to_signed(), &bias);
-                part.iter_mut().zip(value).for_each(|(limb, value)| limb[i] = value);
+                let Signed { negative, magnitude } = scalar.to_signed();
+                sizes.count(magnitude);
+                // -m = !m + 1
+                let mask = (negative as u64).wrapping_neg();
+                let mut carry = negative;
+                for (limb, magnitude) in part.iter_mut().zip(magnitude) {
+                    (limb[i], carry) = (magnitude ^ mask).carrying_add(0, carry);
+                }
             }
+            sizes
         };
-        parts.into_par_iter().zip(scalars.par_chunks(Self::PART)).for_each(fill);
-        Self::Wide { limbs }
+        let parts = Self::parts(&mut limbs).zip(scalars.par_chunks(Self::PART));
+        let sizes = parts.map(measure).reduce(|| Sizes::EMPTY, Sizes::plus);
+        (sizes, Self::Wide { limbs })
+    }
+
+    /// All limbs of [`Self::PART`] scalars at a time.
+    fn parts(limbs: &mut [Vec<u64>; 4]) -> impl IndexedParallelIterator<Item = [&mut [u64]; 4]> {
+        let [a, b, c, d] = limbs.each_mut().map(|limb| limb.par_chunks_mut(Self::PART));
+        a.zip(b).zip(c.zip(d)).map(|((a, b), (c, d))| [a, b, c, d])
+    }
+
+    /// For reading the given digits, in ascending order: adds `B`. To be called once.
+    pub fn prepare(&mut self, digits: &[Digit]) {
+        let halves = digits.iter().filter(|digit| !digit.last).map(|digit| digit.offset + digit.width - 1);
+        match self {
+            Self::Narrow { bias, .. } => *bias = halves.map(|bit| 1i128 << bit).sum(),
+            Self::Wide { limbs } => {
+                let mut bias = [0u64; 4];
+                halves.for_each(|bit| bias[bit as usize / 64] |= 1 << (bit % 64));
+                Self::parts(limbs).for_each(|[a, b, c, d]| {
+                    for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
+                        let mut carry = false;
+                        for (limb, bias) in [a, b, c, d].into_iter().zip(bias) {
+                            (*limb, carry) = limb.carrying_add(bias, carry);
+                        }
+                    }
+                });
+            }
+        }
     }
 
     /// Appends one digit of each scalar of the range.
@@ -171,20 +203,6 @@ impl<'a, F: PrimeField, S: Scalar<F>> Prepared<'a, F, S> {
     }
 }
 
-/// The two's complement of `v + bias`.
-fn biased(Signed { negative, magnitude }: Signed, bias: &[u64; 4]) -> [u64; 4] {
-    // -m = !m + 1
-    let mask = (negative as u64).wrapping_neg();
-    let (mut carry_sign, mut carry) = (negative, false);
-    std::array::from_fn(|i| {
-        let value;
-        (value, carry_sign) = (magnitude[i] ^ mask).carrying_add(0, carry_sign);
-        let sum;
-        (sum, carry) = value.carrying_add(bias[i], carry);
-        sum
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,13 +222,14 @@ mod tests {
     }
 
     fn recompose<S: Scalar + Scalar<Fr>>(scalars: &[S]) {
-        let sizes = Sizes::of::<Fr, S>(scalars);
+        let sizes = Prepared::<Fr, S>::new(scalars).0;
         let bits = sizes.bits();
         assert_eq!(sizes.zeros + sizes.nonzero(), scalars.len());
         assert_eq!(sizes.at_least()[0], sizes.nonzero());
         for width in 1..=18 {
             let digits = digits(width, bits);
-            let prepared = Prepared::<Fr, S>::new(scalars, &digits);
+            let mut prepared = Prepared::<Fr, S>::new(scalars).1;
+            prepared.prepare(&digits);
             let mut values = vec![Fr::ZERO; scalars.len()];
             for digit in &digits {
                 let mut read = Vec::new();
@@ -250,7 +269,7 @@ mod tests {
 
     #[test]
     fn sizes_round_up_to_powers_of_two() {
-        let size = |v: Fr| Sizes::of::<Fr, Fr>(&[v]).bits();
+        let size = |v: Fr| Prepared::<Fr, Fr>::new(&[v]).0.bits();
         let two = Fr::from(2u64);
         for k in 0..250u32 {
             let power = two.pow([k as u64]);
@@ -259,13 +278,13 @@ mod tests {
             assert_eq!(size(power + Fr::ONE), k + 2);
         }
         assert_eq!(size(Fr::ZERO), 0);
-        assert_eq!(Sizes::of::<Fr, i8>(&[i8::MIN, i8::MAX]).bits(), 8);
+        assert_eq!(Prepared::<Fr, i8>::new(&[i8::MIN, i8::MAX]).0.bits(), 8);
     }
 
     #[test]
     fn long_lists_count_the_same() {
         let scalars: Vec<i16> = (0..20_000).map(|i| (i * 7919 % 65_536 - 32_768) as i16).collect();
-        let whole = Sizes::of::<Fr, i16>(&scalars);
+        let whole = Prepared::<Fr, i16>::new(&scalars).0;
         assert_eq!(whole.nonzero(), scalars.iter().filter(|&&s| s != 0).count());
         assert_eq!(whole.bits(), 16);
     }

@@ -3,7 +3,7 @@
 //! Pippenger's bucket method with affine points throughout. Per sum, a [`plan`](plan) decides on signed digits. A *slot*,
 //! one set of digits of one range of one item's scalars, goes through three steps:
 //!
-//! 1. [`digits`](digits): its non-zero digits are sorted by magnitude (counting sort), the sign kept with the point's index;
+//! 1. [`digits`](digits), [`sort`](sort): its non-zero digits are sorted by magnitude, the sign kept with the point's index;
 //! 2. [`runs`](runs): points with equal digits are added up, a bucket being a run of the sorted list;
 //! 3. [`reduce`](reduce): the weighted sum of the buckets.
 //!
@@ -23,6 +23,7 @@ mod plan;
 mod point;
 mod reduce;
 mod runs;
+mod sort;
 
 use std::ops::Range;
 
@@ -37,12 +38,13 @@ use crate::element::Scalar;
 use crate::error::Result;
 use crate::msm::{Msm, check_bases, check_batch};
 
-use add::{Adder, Entry, PortableAdder};
-use digits::{Digit, Prepared, Sizes};
+use add::Entry;
+use digits::Prepared;
 use plan::{Method, Plan};
 use point::Point;
 use reduce::{Buckets, Term};
-use runs::Runs;
+use runs::{RunSums, Runs};
+use sort::Sorter;
 
 pub use bases::Bases;
 pub use point::CpuCurve;
@@ -69,15 +71,15 @@ impl<C: CpuCurve> Msm<C> for Cpu {
         check_batch(bases.len(), batch.iter().map(|item| item.len()), out.len())?;
         self.install(|| match self.tier() {
             #[cfg(target_arch = "x86_64")]
-            Tier::Ifma => sum::<C, S, C::IfmaAdder>(bases, batch, out),
-            _ => sum::<C, S, PortableAdder<C::Field>>(bases, batch, out),
+            Tier::Ifma => sum::<C, S, C::IfmaSums>(bases, batch, out),
+            _ => sum::<C, S, Runs<C::Field>>(bases, batch, out),
         });
         Ok(())
     }
 }
 
-/// Entries that are worth a task of their own: four chunks of [`runs`], so that inversions are well shared.
-const TASK: usize = 1 << 15;
+/// Entries that are worth a task of their own, so that inversions are well shared.
+const TASK: usize = 1 << 18;
 /// Tasks below this many entries cost more for shared inversions than another thread gains.
 const SMALL_TASK: usize = 1 << 11;
 
@@ -95,22 +97,23 @@ struct Item<'a, F, S> {
 }
 
 /// `out[k] = sum_i batch[k][i] bases[i]`, lengths having been checked.
-fn sum<C, S, A>(bases: &Bases<C>, batch: &[&[S]], out: &mut [Affine<C>])
+fn sum<C, S, R>(bases: &Bases<C>, batch: &[&[S]], out: &mut [Affine<C>])
 where
     C: CpuCurve,
     S: Scalar<C::ScalarField>,
-    A: Adder<Field = C::Field>,
+    R: RunSums<Field = C::Field>,
 {
     let threads = rayon::current_num_threads();
     let total: usize = batch.iter().map(|item| item.len()).sum();
     let items: Vec<Option<Item<C::ScalarField, S>>> = batch
         .par_iter()
         .map(|scalars| {
-            let sizes = Sizes::of::<C::ScalarField, S>(scalars);
+            let (sizes, mut scalars) = Prepared::new(scalars);
             // The threads an item can expect for itself.
-            let share = (threads * scalars.len()).div_ceil(total.max(1)).max(1);
+            let share = (threads * sizes.len()).div_ceil(total.max(1)).max(1);
             let plan = Plan::choose(&sizes, bases.stock(), share)?;
-            Some(Item { scalars: Prepared::new(scalars, &plan.digits), plan })
+            scalars.prepare(&plan.digits);
+            Some(Item { scalars, plan })
         })
         .collect();
 
@@ -146,7 +149,10 @@ where
     let terms: Vec<Vec<Term<C::Field>>> = tasks
         .into_par_iter()
         .with_max_len(1)
-        .map_init(Worker::<C, A>::default, |worker, task| worker.evaluate(bases, &items, &slots, task))
+        .map_init(
+            || bases.scratch::<Worker<C, R>>(),
+            |worker, task| worker.get().evaluate(bases, &items, &slots, task),
+        )
         .collect();
     let mut terms: Vec<Term<C::Field>> = terms.into_iter().flatten().collect();
     terms.sort_by_key(|term| (term.label, std::cmp::Reverse(term.shift)));
@@ -184,23 +190,23 @@ fn horner<C: CpuCurve>(terms: &[Term<C::Field>]) -> Projective<C> {
 }
 
 /// A thread's scratch memory.
-struct Worker<C: CpuCurve, A: Adder<Field = C::Field>> {
-    runs: Runs<A>,
+struct Worker<C: CpuCurve, R: RunSums<Field = C::Field>> {
+    runs: R,
     buckets: Buckets<C::Field>,
     digits: Vec<i32>,
-    counts: Vec<usize>,
+    sorter: Sorter,
     entries: Vec<Entry>,
     lengths: Vec<usize>,
     points: Vec<Point<C::Field>>,
 }
 
-impl<C: CpuCurve, A: Adder<Field = C::Field>> Default for Worker<C, A> {
+impl<C: CpuCurve, R: RunSums<Field = C::Field>> Default for Worker<C, R> {
     fn default() -> Self {
         Self {
-            runs: Runs::default(),
+            runs: R::default(),
             buckets: Buckets::default(),
             digits: Vec::new(),
-            counts: Vec::new(),
+            sorter: Sorter::default(),
             entries: Vec::new(),
             lengths: Vec::new(),
             points: Vec::new(),
@@ -208,7 +214,7 @@ impl<C: CpuCurve, A: Adder<Field = C::Field>> Default for Worker<C, A> {
     }
 }
 
-impl<C: CpuCurve, A: Adder<Field = C::Field>> Worker<C, A> {
+impl<C: CpuCurve, R: RunSums<Field = C::Field>> Worker<C, R> {
     /// The terms of some slots of the same method.
     fn evaluate<S: Scalar<C::ScalarField>>(
         &mut self,
@@ -229,8 +235,7 @@ impl<C: CpuCurve, A: Adder<Field = C::Field>> Worker<C, A> {
                     self.sort(slot, item, bases.len(), bits);
                     self.buckets.end_group(slot.item as u32, item.plan.stride * slot.set as u32);
                 }
-                let lengths = self.lengths.iter().copied();
-                self.runs.sum(bases.points(), &self.entries, lengths, self.buckets.points_mut());
+                self.runs.sum(bases.points(), &self.entries, &self.lengths, self.buckets.points_mut());
                 let buckets = std::mem::take(&mut self.buckets);
                 self.buckets = buckets.reduce(bits, &mut self.runs, &mut terms);
             }
@@ -245,8 +250,7 @@ impl<C: CpuCurve, A: Adder<Field = C::Field>> Worker<C, A> {
                     }
                 }
                 self.points.clear();
-                let lengths = self.lengths.iter().copied();
-                self.runs.sum(bases.multiples(), &self.entries, lengths, &mut self.points);
+                self.runs.sum(bases.multiples(), &self.entries, &self.lengths, &mut self.points);
                 let term = |(&(label, shift), &point): (&(u32, u32), &Point<_>)| Term { label, shift, point };
                 terms.extend(labels.iter().zip(&self.points).map(term));
             }
@@ -262,34 +266,14 @@ impl<C: CpuCurve, A: Adder<Field = C::Field>> Worker<C, A> {
         bases: usize,
         bits: u32,
     ) {
-        let levels = item.plan.digits.iter().filter(|digit| digit.set == slot.set);
-        self.digits.clear();
-        for digit in levels.clone() {
-            item.scalars.read(digit, slot.range.clone(), &mut self.digits);
-        }
-        self.counts.clear();
-        self.counts.resize((1 << (bits - 1)) + 1, 0);
-        self.digits.iter().for_each(|digit| self.counts[digit.unsigned_abs() as usize] += 1);
-        let mut at = self.entries.len();
-        for (weight, count) in self.counts.iter_mut().enumerate().skip(1) {
-            if *count > 0 {
-                self.lengths.push(*count);
-                self.buckets.push_weight(weight as u32);
-            }
-            at += std::mem::replace(count, at);
-        }
-        self.entries.resize(at, Entry::table(0, false));
-        let mut digits = self.digits.iter();
-        for Digit { level, .. } in levels {
-            let first = level * bases;
-            for (i, &digit) in slot.range.clone().zip(&mut digits) {
-                if digit != 0 {
-                    let place = &mut self.counts[digit.unsigned_abs() as usize];
-                    self.entries[*place] = Entry::table(first + i, digit < 0);
-                    *place += 1;
-                }
-            }
-        }
+        let digits = item.plan.digits.iter().filter(|digit| digit.set == slot.set);
+        let shape = (slot.range.start, slot.range.len(), bases);
+        let read = |digit: &_, range, out: &mut _| item.scalars.read(digit, range, out);
+        let Self { sorter, entries, lengths, buckets, .. } = self;
+        sorter.sort(bits, digits, shape, read, entries, |weight, count| {
+            lengths.push(count);
+            buckets.push_weight(weight);
+        });
     }
 
     /// Appends the slot's entries in the tables of multiples.

@@ -1,6 +1,6 @@
 //! Affine points in the CPU kernels' own form, and the curves they lie on.
 
-use super::add::Adder;
+use super::runs::RunSums;
 use crate::cpu::field::LazyField;
 use crate::cpu::field::portable::Fe;
 use crate::cpu::field::quadratic::Fe2;
@@ -29,9 +29,9 @@ impl<F: LazyField> Point<F> {
 /// A curve `y^2 = x^3 + b` and the CPU's arithmetic for its base field.
 pub trait CpuCurve: Curve {
     type Field: LazyField;
-    /// What adds points on processors with AVX-512 IFMA.
+    /// What sums points on processors with AVX-512 IFMA.
     #[cfg(target_arch = "x86_64")]
-    type IfmaAdder: Adder<Field = Self::Field>;
+    type IfmaSums: RunSums<Field = Self::Field>;
     fn lift(value: Self::BaseField) -> Self::Field;
     fn canonical(value: Self::Field) -> Self::BaseField;
 
@@ -50,7 +50,7 @@ pub trait CpuCurve: Curve {
 impl CpuCurve for G1 {
     type Field = Fe<FqConfig>;
     #[cfg(target_arch = "x86_64")]
-    type IfmaAdder = super::ifma::IfmaAdder;
+    type IfmaSums = super::ifma::LaneSums<Self::Field, 1>;
 
     fn lift(value: Self::BaseField) -> Self::Field {
         Fe::new(value)
@@ -64,7 +64,7 @@ impl CpuCurve for G1 {
 impl CpuCurve for G2 {
     type Field = Fe2<FqConfig>;
     #[cfg(target_arch = "x86_64")]
-    type IfmaAdder = super::add::PortableAdder<Self::Field>;
+    type IfmaSums = super::ifma::LaneSums<Self::Field, 2>;
 
     fn lift(value: Self::BaseField) -> Self::Field {
         Fe2::new(value)

@@ -11,9 +11,9 @@
 //! two. That is two additions per bucket and few more, no chain of dependent additions as in the usual running
 //! sum, and buckets that are empty do not occur. Any number of weighted sums are done together.
 
-use super::add::{Adder, Entry};
+use super::add::Entry;
 use super::point::Point;
-use super::runs::Runs;
+use super::runs::RunSums;
 
 /// Buckets of one weighted sum.
 #[derive(Clone, Copy)]
@@ -70,12 +70,7 @@ impl<F: crate::cpu::field::LazyField> Buckets<F> {
     }
 
     /// Evaluates the weighted sums; weights have at most `bits` bits. Appends terms in the order of the sums.
-    pub fn reduce<A: Adder<Field = F>>(
-        mut self,
-        bits: u32,
-        runs: &mut Runs<A>,
-        out: &mut Vec<Term<F>>,
-    ) -> Self {
+    pub fn reduce<R: RunSums<Field = F>>(mut self, bits: u32, runs: &mut R, out: &mut Vec<Term<F>>) -> Self {
         let mut next = Self::default();
         let mut bits = bits;
         let mut entries = Vec::new();
@@ -124,7 +119,7 @@ impl<F: crate::cpu::field::LazyField> Buckets<F> {
                 next.end_group(label, shift);
                 start = end;
             }
-            runs.sum(&self.points, &entries, lengths.iter().copied(), &mut next.points);
+            runs.sum(&self.points, &entries, &lengths, &mut next.points);
             std::mem::swap(&mut self, &mut next);
             bits -= low;
         }

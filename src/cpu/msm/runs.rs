@@ -2,23 +2,40 @@
 //!
 //! The input is a list of entries cut into runs; the output is the sum of each run. A run of `k` points takes `k - 1`
 //! additions in a tree: rounds add neighbours within each run pairwise, all runs' pairs together as one batch of affine
-//! additions ([`Adder`]), until every run is one point. Entries are taken in chunks so that the points of a chunk and its
+//! additions ([`add`](super::add)), until every run is one point. Entries are taken in chunks so that the points of a chunk and its
 //! sums stay in the second-level cache after the first round has gathered them; a run that reaches over a chunk's end
 //! goes on in the next one, with its sum so far as first operand.
 //!
 //! So the cost, `entries - runs` additions, does not depend on how the runs' lengths are distributed: one run with
 //! all points costs what many short ones do.
 
-use super::add::{Adder, Entry, Operands};
+use super::add::{Entry, Operands, PortableAdder};
 use super::point::Point;
+use crate::cpu::field::LazyField;
+
+/// Sums over runs of points.
+pub trait RunSums: Default + Send + 'static {
+    /// The coordinates.
+    type Field;
+
+    /// Appends the sum of each run to `out`. The runs lie one after the other in `entries`, which refer to `table`;
+    /// none is empty.
+    fn sum(
+        &mut self,
+        table: &[Point<Self::Field>],
+        entries: &[Entry],
+        lengths: &[usize],
+        out: &mut Vec<Point<Self::Field>>,
+    );
+}
 
 /// Entries summed together. On G1 their points are 512 KiB, as are the sums.
 const CHUNK: usize = 8192;
 
-/// Scratch memory for sums over runs.
-pub(super) struct Runs<A: Adder> {
-    adder: A,
-    sums: Vec<Point<A::Field>>,
+/// Sums over runs in portable arithmetic.
+pub struct Runs<F> {
+    adder: PortableAdder<F>,
+    sums: Vec<Point<F>>,
     entries: Vec<Entry>,
     /// Start and length in `entries` of each run of the chunk.
     runs: Vec<(u32, u32)>,
@@ -26,10 +43,10 @@ pub(super) struct Runs<A: Adder> {
     pairs: Vec<[Entry; 2]>,
 }
 
-impl<A: Adder> Default for Runs<A> {
+impl<F: LazyField> Default for Runs<F> {
     fn default() -> Self {
         Self {
-            adder: A::default(),
+            adder: PortableAdder::default(),
             sums: Vec::new(),
             entries: Vec::with_capacity(CHUNK),
             runs: Vec::new(),
@@ -39,19 +56,13 @@ impl<A: Adder> Default for Runs<A> {
     }
 }
 
-impl<A: Adder> Runs<A> {
-    /// Appends the sum of each run to `out`. The runs lie one after the other in `entries`, which refer to `table`;
-    /// none is empty.
-    pub fn sum(
-        &mut self,
-        table: &[Point<A::Field>],
-        entries: &[Entry],
-        lengths: impl IntoIterator<Item = usize>,
-        out: &mut Vec<Point<A::Field>>,
-    ) {
+impl<F: LazyField> RunSums for Runs<F> {
+    type Field = F;
+
+    fn sum(&mut self, table: &[Point<F>], entries: &[Entry], lengths: &[usize], out: &mut Vec<Point<F>>) {
         self.restart(None);
         let mut rest = entries;
-        for length in lengths {
+        for &length in lengths {
             debug_assert!(length > 0);
             let mut start = self.entries.len();
             let mut left = length;
@@ -75,9 +86,11 @@ impl<A: Adder> Runs<A> {
         }
         self.finish(table, out);
     }
+}
 
+impl<F: LazyField> Runs<F> {
     /// Begins a chunk, with the sum so far of a run that the last chunk's end has cut.
-    fn restart(&mut self, carry: Option<Point<A::Field>>) {
+    fn restart(&mut self, carry: Option<Point<F>>) {
         self.entries.clear();
         self.runs.clear();
         self.sums.clear();
@@ -88,7 +101,7 @@ impl<A: Adder> Runs<A> {
     }
 
     /// Sums the chunk's runs and appends the results.
-    fn finish(&mut self, table: &[Point<A::Field>], out: &mut Vec<Point<A::Field>>) {
+    fn finish(&mut self, table: &[Point<F>], out: &mut Vec<Point<F>>) {
         let entries = &mut self.entries;
         self.active.clear();
         self.active.extend(self.runs.iter().filter(|run| run.1 > 1));

@@ -1,5 +1,6 @@
 //! Sums against ark's scalar multiplication, one by one.
 
+use super::digits::Sizes;
 use super::plan::{Method, Plan, Stock};
 use super::*;
 use crate::curve::{G1, G2};
@@ -312,7 +313,7 @@ fn bad_input_is_refused() {
 fn plans() {
     let plain = Stock { copies: 1, shift: 254, levels: 0 };
     let mut rng = rng(17);
-    let sizes = |len: usize, rng: &mut Rng| Sizes::of::<Fr, i8>(&random(len, rng, |word| word as i8));
+    let sizes = |len: usize, rng: &mut Rng| Prepared::<Fr, i8>::new(&random(len, rng, |word| word as i8)).0;
     // Enough one-byte scalars: one digit each. The last one's weights reach 128.
     let plan = Plan::choose(&sizes(1 << 14, &mut rng), plain, 1).unwrap();
     assert_eq!((plan.digits.len(), plan.ranges, plan.method), (1, 1, Method::Buckets(8)));
@@ -320,12 +321,12 @@ fn plans() {
     let tables = Stock { levels: 1, ..plain };
     assert_eq!(Plan::choose(&sizes(256, &mut rng), tables, 1).unwrap().method, Method::Multiples);
     assert_eq!(Plan::choose(&sizes(1 << 17, &mut rng), tables, 1).unwrap().method, Method::Buckets(8));
-    assert!(Plan::choose(&Sizes::of::<Fr, i8>(&[0; 9]), plain, 1).is_none());
+    assert!(Plan::choose(&Prepared::<Fr, i8>::new(&[0; 9]).0, plain, 1).is_none());
     // One set on many threads is split by ranges.
     let many = Plan::choose(&sizes(1 << 14, &mut rng), plain, 8).unwrap();
     assert!(many.ranges >= 8 && many.sets == 1, "{many:?}");
     // Shifted copies of 16 bits: one set of buckets takes all digits.
-    let wide = Sizes::of::<Fr, Fr>(&fields(1 << 12, &mut rng));
+    let wide = Prepared::<Fr, Fr>::new(&fields(1 << 12, &mut rng)).0;
     let copies = Stock { copies: 16, shift: 16, levels: 0 };
     let plan = Plan::choose(&wide, copies, 1).unwrap();
     assert!(plan.sets <= 2, "{plan:?}");

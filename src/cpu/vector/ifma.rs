@@ -53,7 +53,7 @@ pub(super) fn powers<F: Modulus>(_: Ifma, scale: F, base: F, out: &mut [F]) {
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn continue_powers<F: Modulus>(first: &[F; 8 * CHAINS], step: &Prepared<F>, out: &mut [F]) {
-    let mut chains = [Lazy::<F, 1>::splat(&[0; 5]).wide().widen::<7>(); CHAINS];
+    let mut chains = [Lazy::<F, 1>::splat(&[0; 5]).wide().widen::<0, 7>(); CHAINS];
     for (chain, value) in chains.iter_mut().enumerate() {
         *value = Lazy::<F, 1>::from_words(&load_at(first, 8 * chain, F::zero())).wide().widen();
     }
@@ -312,7 +312,7 @@ impl<F: Modulus> Denominators<F> {
         let other = self.pole + F::one();
         let pole = words(self.pole);
         let one = Lazy::<F, 1>::splat(const { &relimb(power_of_two::<F>(260)) });
-        let mut products = [one.wide().widen::<2>(); CHAINS];
+        let mut products = [one.wide().widen::<0, 2>(); CHAINS];
         let link = Link { denominator: one.wide().factor(), before: one.wide().factor() };
         steps.resize(elements.len().div_ceil(STEP), [link; CHAINS]);
         for (step, links) in steps.iter_mut().enumerate() {

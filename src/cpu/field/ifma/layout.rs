@@ -74,6 +74,37 @@ pub(crate) unsafe fn scatter(words: &Words, to: &[*mut u64; 8]) {
     }
 }
 
+/// The 8 x 8 matrix of words transposed: word `l` of row `w` becomes word `w` of row `l`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(crate) fn transpose(rows: &[__m512i; 8]) -> [__m512i; 8] {
+    let mut result = *rows;
+    for odd in 0..2 {
+        // Pairs of rows, then 4 x 4 pairs of words.
+        let mut pairs = [rows[0]; 4];
+        for i in 0..4 {
+            let (a, b) = (rows[2 * i], rows[2 * i + 1]);
+            pairs[i] = if odd == 0 { _mm512_unpacklo_epi64(a, b) } else { _mm512_unpackhi_epi64(a, b) };
+        }
+        for half in 0..2 {
+            let (a, b) = if half == 0 {
+                (
+                    _mm512_shuffle_i64x2::<0b10_00_10_00>(pairs[0], pairs[1]),
+                    _mm512_shuffle_i64x2::<0b10_00_10_00>(pairs[2], pairs[3]),
+                )
+            } else {
+                (
+                    _mm512_shuffle_i64x2::<0b11_01_11_01>(pairs[0], pairs[1]),
+                    _mm512_shuffle_i64x2::<0b11_01_11_01>(pairs[2], pairs[3]),
+                )
+            };
+            result[2 * half + odd] = _mm512_shuffle_i64x2::<0b10_00_10_00>(a, b);
+            result[4 + 2 * half + odd] = _mm512_shuffle_i64x2::<0b11_01_11_01>(a, b);
+        }
+    }
+    result
+}
+
 /// Two elements a vector to one word a vector; elements end in [`LANE_ORDER`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
@@ -172,13 +203,6 @@ pub(crate) fn replace_lanes(words: &Words, mask: u8, element: &[u64; 4]) -> Word
         words[i] = _mm512_mask_set1_epi64(words[i], mask, element[i] as i64);
     }
     words
-}
-
-/// The lanes whose lowest word is 0.
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(crate) fn zero_word_lanes(words: &Words) -> u8 {
-    _mm512_testn_epi64_mask(words[0], words[0])
 }
 
 impl<F: Modulus> Lazy<F, 1> {

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::constants::{Constants, LIMBS, MASK, MAX_BOUND, Modulus, product_bound, relimb};
+use super::constants::{Constants, LIMBS, MASK, MAX_BOUND, Modulus, product_bound};
 
 /// Five vectors of eight 64-bit lanes; the value of a lane is `sum_i limb[i] 2^(52 i)`.
 pub(crate) type Columns = [__m512i; LIMBS];
@@ -149,23 +149,6 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
         Wide::new(columns)
     }
 
-    /// One lane replaced by 256-bit words of a value below `B p`.
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn with_lane(self, lane: usize, words: &[u64; 4]) -> Self {
-        self.select(1 << lane, Self::splat(&relimb(*words)))
-    }
-
-    /// `other` in the lanes of `mask`, `self` elsewhere.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn select(self, mask: u8, other: Self) -> Self {
-        let mut limbs = self.limbs;
-        for (limb, other) in limbs.iter_mut().zip(other.limbs) {
-            *limb = _mm512_mask_mov_epi64(*limb, mask, other);
-        }
-        Self { limbs, field: PhantomData }
-    }
-
     /// Lane `l` of the result is lane `order[l]`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
@@ -231,13 +214,6 @@ impl<F: Modulus, const LO: usize, const HI: usize> Wide<F, LO, HI> {
         Wide::new(sub(&self.columns, &rhs.columns))
     }
 
-    /// The same sum under a larger bound.
-    #[inline(always)]
-    pub(crate) fn widen<const C: usize>(self) -> Wide<F, LO, C> {
-        const { assert!(C >= HI) };
-        Wide::new(self.columns)
-    }
-
     /// The columns.
     #[inline(always)]
     pub(crate) fn into_columns(self) -> Columns {
@@ -255,8 +231,8 @@ impl<F: Modulus, const LO: usize, const HI: usize> Wide<F, LO, HI> {
     /// Four times the value.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn quadruple<const C: usize>(self) -> Wide<F, LO, C> {
-        const { assert!(LO == 0 && C >= 4 * HI) };
+    pub(crate) fn quadruple<const L: usize, const H: usize>(self) -> Wide<F, L, H> {
+        const { assert!(L >= 4 * LO && H >= 4 * HI) };
         let mut columns = self.columns;
         for column in &mut columns {
             *column = _mm512_slli_epi64::<2>(*column);
@@ -315,6 +291,46 @@ impl<F: Modulus, const LO: usize, const HI: usize> Wide<F, LO, HI> {
         Lazy::new(below_p::<F>(&carry(&self.columns)))
     }
 
+    /// The columns.
+    #[inline(always)]
+    pub(crate) fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// The same sum under larger bounds.
+    #[inline(always)]
+    pub(crate) fn widen<const L: usize, const H: usize>(self) -> Wide<F, L, H> {
+        const { assert!(L >= LO && H >= HI) };
+        Wide::new(self.columns)
+    }
+
+    /// The same sum under smaller bounds, which the caller knows it to keep.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn narrow<const L: usize, const H: usize>(self) -> Wide<F, L, H> {
+        let narrow = Wide::<F, L, H>::new(self.columns);
+        debug_assert!(L + H == 0 || below::<F>(&carry(&narrow.lifted()), L + H), "not in -{L} p..{H} p");
+        narrow
+    }
+
+    /// `other` in the lanes of `mask`, `self` elsewhere.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn select(self, mask: u8, other: Self) -> Self {
+        let mut columns = self.columns;
+        for (column, other) in columns.iter_mut().zip(other.columns) {
+            *column = _mm512_mask_mov_epi64(*column, mask, other);
+        }
+        Self::new(columns)
+    }
+
+    /// The lanes that are 0 modulo `p`.
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn zero_lanes(self) -> u8 {
+        let limbs = self.reduce().canonical().into_limbs();
+        limbs.iter().fold(0xff, |lanes, limb| lanes & _mm512_testn_epi64_mask(*limb, *limb))
+    }
+
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     fn lifted(self) -> Columns {
@@ -349,7 +365,9 @@ pub(crate) fn mul_pair<F: Modulus, A: Operand<F>, B: Operand<F>, const C: usize>
     d: &B,
 ) -> (Wide<F, 0, C>, Wide<F, 0, C>) {
     const { assert!(A::BOUND <= MAX_BOUND && B::BOUND <= MAX_BOUND && C >= product_bound(A::BOUND, B::BOUND)) };
-    let (s, t) = mul_columns_pair::<F>(a.limbs(), b.limbs(), c.limbs(), d.limbs());
+    let zero = [_mm512_setzero_si512(); LIMBS];
+    let terms = [[[a.limbs(), b.limbs()]], [[c.limbs(), d.limbs()]]];
+    let [s, t] = dot_columns_pair::<F, 1>([&zero; 2], terms);
     (Wide::new(s), Wide::new(t))
 }
 
@@ -375,24 +393,27 @@ pub(crate) fn mul_columns<F: Modulus>(a: &Columns, b: &Columns) -> Columns {
     reduce_product::<F>(t)
 }
 
-/// Two products, `a b` and `c d` in the sense of [`mul_columns`], interleaved: the chains of one product alone leave the
-/// multiplier idle, and a processor's window is too short to find the next one by itself.
+/// Two values `start + 2^-260 sum_k a_k b_k` of `T` products each, in the sense of [`mul_columns`], interleaved: the
+/// chains of one product alone leave the multiplier idle, and a processor's window is too short to find the next one
+/// by itself. A start costs nothing: it is what the upper columns are at first.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(crate) fn mul_columns_pair<F: Modulus>(
-    a: &Columns,
-    b: &Columns,
-    c: &Columns,
-    d: &Columns,
-) -> (Columns, Columns) {
-    let mut s = [_mm512_setzero_si512(); 2 * LIMBS];
-    let mut t = s;
-    for i in 0..LIMBS {
-        for j in 0..LIMBS {
-            s[i + j] = _mm512_madd52lo_epu64(s[i + j], a[i], b[j]);
-            t[i + j] = _mm512_madd52lo_epu64(t[i + j], c[i], d[j]);
-            s[i + j + 1] = _mm512_madd52hi_epu64(s[i + j + 1], a[i], b[j]);
-            t[i + j + 1] = _mm512_madd52hi_epu64(t[i + j + 1], c[i], d[j]);
+pub(crate) fn dot_columns_pair<F: Modulus, const T: usize>(
+    starts: [&Columns; 2],
+    terms: [[[&Columns; 2]; T]; 2],
+) -> [Columns; 2] {
+    let zero = _mm512_setzero_si512();
+    let [[s5, s6, s7, s8, s9], [t5, t6, t7, t8, t9]] = starts.map(|start| *start);
+    let mut s = [zero, zero, zero, zero, zero, s5, s6, s7, s8, s9];
+    let mut t = [zero, zero, zero, zero, zero, t5, t6, t7, t8, t9];
+    for ([a, b], [c, d]) in std::iter::zip(terms[0], terms[1]) {
+        for i in 0..LIMBS {
+            for j in 0..LIMBS {
+                s[i + j] = _mm512_madd52lo_epu64(s[i + j], a[i], b[j]);
+                t[i + j] = _mm512_madd52lo_epu64(t[i + j], c[i], d[j]);
+                s[i + j + 1] = _mm512_madd52hi_epu64(s[i + j + 1], a[i], b[j]);
+                t[i + j + 1] = _mm512_madd52hi_epu64(t[i + j + 1], c[i], d[j]);
+            }
         }
     }
     for i in 0..LIMBS - 1 {
@@ -401,7 +422,7 @@ pub(crate) fn mul_columns_pair<F: Modulus>(
     }
     montgomery_step::<F>(&mut s, LIMBS - 1);
     montgomery_step::<F>(&mut t, LIMBS - 1);
-    ([s[5], s[6], s[7], s[8], s[9]], [t[5], t[6], t[7], t[8], t[9]])
+    [[s[5], s[6], s[7], s[8], s[9]], [t[5], t[6], t[7], t[8], t[9]]]
 }
 
 #[inline]

@@ -15,6 +15,7 @@
 
 mod batch;
 mod constants;
+mod extension;
 mod layout;
 mod lazy;
 mod prepared;
@@ -23,6 +24,7 @@ mod sum;
 
 pub(crate) use batch::{CHAINS, invert_chains};
 pub(crate) use constants::{Constants, MAX_BOUND, Modulus, power_of_two, relimb};
+pub(crate) use extension::{Ext, ExtFactor};
 pub(crate) use layout::*;
 pub(crate) use lazy::*;
 pub(crate) use prepared::{MAX_TERMS, Prepared, PreparedLanes, PreparedSums, mul_prepared_pair};

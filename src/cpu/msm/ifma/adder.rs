@@ -1,0 +1,477 @@
+//! Additions of vectors of eight points, in place, with one inversion for all.
+//!
+//! The formulas and the sharing of the inversion are those of [`add`](super::super::add), in four chains of vectors, so
+//! 32 products that are inverted together. This processor's vector instructions of all kinds compete for the same ports, so
+//! the aim is few of them:
+//!
+//! - A point is kept as columns that are neither reduced nor carried. A sum is *minus* `P + Q`, for
+//!   `-y = l (x - x_P) + y_P` is a product that starts at `y_P`, without a subtraction; callers choose the leaves'
+//!   signs such that a tree's root comes out right. A level adds at most `5 p` to the range of `y`.
+//! - `x = l^2 - x_P - x_Q` doubles its range. It is reduced only if an operand is a sum that was not ([`Mark::raw`]).
+//! - The main path looks for no exceptions. A pair with equal `x` makes a chain's product 0, which is seen
+//!   before the inversion; identities are known from the [`Mark`]s. Only then is the forward pass done again, carefully:
+//!   denominators are replaced in the lanes that need it, still eight at a time, so exceptions cost little even where they
+//!   are the rule.
+//!
+//! Products divide by `2^260` where points have a factor `2^256`. Nothing is converted for that; the factor is followed
+//! instead: a denominator `d` is stored as `d 2^256`, so it is `d / 16` to this tier, the inverses are made to come out
+//! as `2^262 / d`, slopes are then `l 2^258`, their squares `l^2 2^256`, and `l 2^258` times `4 (x - x_P) 2^256` has the
+//! points' factor again.
+//!
+//! Cost of eight additions on G1: 586 multiply-adds for five products and a square, about 160 instructions for
+//! their carries, 65 for sums and differences.
+
+use std::arch::x86_64::*;
+
+use ark_bn254::Fq;
+
+use super::super::point::Point;
+use crate::cpu::field::ifma::*;
+
+/// Levels of additions: no sum may be of more than `2^DEPTH` leaves.
+pub(super) const DEPTH: usize = 5;
+
+/// The range of `x`, in multiples of `p`: a sum of operands in `0..2`.
+type X<const D: usize> = Ext<Fq, D, 4, 2>;
+/// The range of `y`: of a leaf, and [`DEPTH`] times a product more.
+type Y<const D: usize> = Ext<Fq, D, 1, { 2 + 5 * DEPTH }>;
+
+/// Eight points.
+#[derive(Clone, Copy)]
+struct Slot<const D: usize> {
+    x: X<D>,
+    y: Y<D>,
+}
+
+/// Eight points to be loaded into a slot.
+pub(super) struct Row {
+    /// Their indices in the table.
+    pub points: [u32; 8],
+    pub slot: u32,
+    /// The lanes to be negated.
+    pub negated: u8,
+    /// The lanes that are the identity, whatever their index.
+    pub missing: u8,
+}
+
+/// What is known of a slot's points.
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    /// The lanes that hold the identity; their coordinates mean nothing.
+    identity: u8,
+    /// Whether `x` uses its whole range rather than `0..2`.
+    raw: bool,
+}
+
+/// What the forward pass leaves to the backward pass.
+#[derive(Clone, Copy)]
+struct Forward<const D: usize> {
+    denominator: ExtFactor<Fq, D, 12>,
+    /// The product of the chain's denominators before this one.
+    prefix: ExtFactor<Fq, D, 12>,
+}
+
+/// The lanes of a pair to which the formula for `P != +-Q` does not apply.
+#[derive(Clone, Copy, Default)]
+struct Special {
+    /// `P = Q`
+    double: u8,
+    /// `P = -Q`
+    cancel: u8,
+    /// `Q` is the identity.
+    first: u8,
+    /// `P` is the identity, and `Q` is not.
+    second: u8,
+}
+
+impl Special {
+    fn any(self) -> bool {
+        self.double | self.cancel | self.first | self.second != 0
+    }
+}
+
+/// Vectors of points, by number, and what adds them.
+pub(super) struct Slots<const D: usize> {
+    slots: Vec<Slot<D>>,
+    marks: Vec<Mark>,
+    steps: Vec<[Forward<D>; CHAINS]>,
+    /// By pair; empty if there are none.
+    special: Vec<Special>,
+}
+
+impl<const D: usize> Default for Slots<D> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), marks: Vec::new(), steps: Vec::new(), special: Vec::new() }
+    }
+}
+
+/// How many rows ahead points are asked for again, from the second-level cache.
+const NEAR: usize = 4;
+/// Slots that stand for what is missing in the last step: operands that are written, and one that is not.
+const PADS: usize = CHAINS;
+
+impl<const D: usize> Slots<D> {
+    /// Makes room for `count` slots of the caller's and returns the number of the first. Keeps nothing.
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub fn reset(&mut self, count: usize) -> usize {
+        let zero = Slot { x: Ext::new([Wide::new(zero()); D]), y: Ext::new([Wide::new(zero()); D]) };
+        self.slots.resize(PADS + count, zero);
+        self.marks.resize(PADS + count, Mark::default());
+        PADS
+    }
+
+    /// Fills the rows' slots with points of a table.
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub fn load<F>(&mut self, table: &[Point<F>], rows: &[Row]) {
+        const { assert!(size_of::<Point<F>>() == 64 * D && align_of::<Point<F>>() == 64) };
+        for (k, row) in rows.iter().enumerate() {
+            if let Some(row) = rows.get(k + NEAR) {
+                prefetch::<_MM_HINT_T0, F>(table, row);
+            }
+            let points = row.points.map(|index| (&raw const table[index as usize]).cast());
+            // SAFETY: the pointers are to points of `64 D` bytes, aligned to 64.
+            unsafe { self.load_row(row, &points) };
+        }
+    }
+
+    /// # Safety
+    /// The pointers are to points of `64 D` bytes, aligned to 64.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    unsafe fn load_row(&mut self, row: &Row, points: &[*const u64; 8]) {
+        let &Row { slot, negated, missing, .. } = row;
+        let mut lines = [[_mm512_setzero_si512(); 8]; D];
+        for (d, line) in lines.iter_mut().enumerate() {
+            for (word, point) in line.iter_mut().zip(points) {
+                // SAFETY: the caller's promise.
+                *word = unsafe { _mm512_load_si512(point.wrapping_add(8 * d).cast()) };
+            }
+            *line = transpose(line);
+        }
+        let mut identity = missing | _mm512_testn_epi64_mask(lines[0][0], lines[0][0]);
+        if identity != 0 {
+            for word in lines.as_flattened() {
+                identity &= missing | _mm512_testn_epi64_mask(*word, *word);
+            }
+        }
+        let mut x = [Wide::new(zero()); D];
+        let mut y = [Wide::new(zero()); D];
+        for d in 0..D {
+            x[d] = Lazy::<Fq, 2>::from_lazy_words(&coefficient(&lines, d)).wide();
+            y[d] = Lazy::<Fq, 2>::from_lazy_words(&coefficient(&lines, D + d)).negate_lanes(negated);
+        }
+        self.slots[slot as usize] = Slot { x: Ext::new(x).widen(), y: Ext::new(y).widen() };
+        self.marks[slot as usize] = Mark { identity, raw: false };
+    }
+
+    /// Writes a slot's points to the given places.
+    ///
+    /// # Safety
+    /// The pointers are to different places for points of `64 D` bytes, aligned to 64.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub unsafe fn store(&self, slot: usize, points: &[*mut u64]) {
+        let Slot { x, y } = &self.slots[slot];
+        let coordinates = [x.into_words(), y.into_words()];
+        let identity = self.marks[slot].identity;
+        for d in 0..D {
+            let (low, high) =
+                (coordinates[2 * d / D][2 * d % D], coordinates[(2 * d + 1) / D][(2 * d + 1) % D]);
+            let line = transpose(&[low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3]]);
+            for (lane, (point, words)) in points.iter().zip(line).enumerate() {
+                let words = if identity >> lane & 1 == 1 { _mm512_setzero_si512() } else { words };
+                // SAFETY: the caller's promise.
+                unsafe { _mm512_store_si512(point.wrapping_add(8 * d).cast(), words) };
+            }
+        }
+    }
+
+    /// Replaces `P`, in the slot that a pair names first, by `-(P + Q)`, for all pairs. No slot may be in two pairs.
+    /// Asks for the points of the rows that are loaded next.
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub fn add<F>(&mut self, pairs: &mut Vec<[u32; 2]>, table: &[Point<F>], next: &[Row]) {
+        let mut ahead = Ahead::new(table, next, pairs.len().div_ceil(CHAINS));
+        if pairs.is_empty() {
+            return;
+        }
+        self.pad(pairs);
+        let careful = pairs.iter().flatten().any(|&slot| self.marks[slot as usize].identity != 0);
+        let mut products = self.forward(pairs, careful, &mut ahead);
+        let mut norms = norms(&products);
+        if !careful && norms.iter().any(|norm| norm.maybe_zero_lanes() != 0) {
+            products = self.forward(pairs, true, &mut ahead);
+            norms = self::norms(&products);
+        }
+        // With the stored denominators a sixteenth, 2^258 here is 2^262.
+        let inverse_norms = invert_chains::<Fq, 258>(&norms);
+        let mut inverses = products;
+        for chain in 0..CHAINS {
+            inverses[chain] = products[chain].inverse(&inverse_norms[chain]);
+        }
+        for (step, pairs) in pairs.as_chunks::<CHAINS>().0.iter().enumerate().rev() {
+            self.backward(step, pairs, &mut inverses, &mut ahead);
+        }
+    }
+
+    /// Fills the last step with pairs of some points with different `x`.
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn pad(&mut self, pairs: &mut Vec<[u32; 2]>) {
+        for pad in 0..PADS {
+            let x = Lazy::<Fq, 1>::splat(&[(pad == PADS - 1) as u64, 0, 0, 0, 0]).wide();
+            self.slots[pad].x = Ext::new([x.widen(); D]);
+            self.slots[pad].y = Ext::new([x.widen(); D]);
+            self.marks[pad] = Mark::default();
+        }
+        for pad in 0..pairs.len().next_multiple_of(CHAINS) - pairs.len() {
+            pairs.push([pad as u32, PADS as u32 - 1]);
+        }
+    }
+
+    /// The denominators and their products.
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn forward<F>(
+        &mut self,
+        pairs: &[[u32; 2]],
+        careful: bool,
+        ahead: &mut Ahead<'_, F>,
+    ) -> [ExtFactor<Fq, D, 2>; CHAINS] {
+        let one = ExtFactor::<Fq, D, 2>::splat(const { &relimb(power_of_two::<Fq>(260)) });
+        let nothing = Ext::<Fq, D, 0, 0>::new([Wide::new(zero()); D]);
+        let mut products = [one; CHAINS];
+        self.steps.clear();
+        self.special.clear();
+        for pairs in pairs.as_chunks::<CHAINS>().0 {
+            ahead.prefetch();
+            let mut denominators = [one.widen::<12>(); CHAINS];
+            for (denominator, [first, second]) in denominators.iter_mut().zip(pairs) {
+                let (p, q) = (&self.slots[*first as usize], &self.slots[*second as usize]);
+                let difference: Ext<Fq, D, 6, 6> = q.x.sub(p.x);
+                *denominator = difference.factor();
+            }
+            if careful {
+                for (denominator, &pair) in denominators.iter_mut().zip(pairs) {
+                    self.classify(pair, denominator);
+                }
+            }
+            let mut step = [Forward { denominator: denominators[0], prefix: denominators[0] }; CHAINS];
+            for chain in 0..CHAINS {
+                step[chain] = Forward { denominator: denominators[chain], prefix: products[chain].widen() };
+            }
+            self.steps.push(step);
+            for chain in (0..CHAINS).step_by(2) {
+                let [a, b]: [Ext<Fq, D, 0, 2>; 2] = ExtFactor::mul_add_pair(
+                    [&nothing; 2],
+                    [&denominators[chain], &denominators[chain + 1]],
+                    [&products[chain], &products[chain + 1]],
+                );
+                products[chain] = a.factor();
+                products[chain + 1] = b.factor();
+            }
+        }
+        products
+    }
+
+    /// Notes the lanes of a pair that need another formula, and replaces their denominators.
+    #[cold]
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn classify(&mut self, [first, second]: [u32; 2], denominator: &mut ExtFactor<Fq, D, 12>) {
+        let (p, q) = (&self.slots[first as usize], &self.slots[second as usize]);
+        let [at_p, at_q] = [first, second].map(|slot| self.marks[slot as usize].identity);
+        let finite = !(at_p | at_q);
+        let difference: Ext<Fq, D, 6, 6> = q.x.sub(p.x);
+        let equal = difference.zero_lanes() & finite;
+        let mut double = 0;
+        if equal != 0 {
+            let difference: Ext<Fq, D, 28, 28> = q.y.sub(p.y);
+            double = equal & difference.zero_lanes();
+            let y = p.y.reduce();
+            let twice: Ext<Fq, D, 0, 4> = y.add(y);
+            *denominator = denominator.select(double, twice.factor());
+        }
+        let special = Special { double, cancel: equal & !double, first: at_q, second: at_p & !at_q };
+        let one = ExtFactor::splat(const { &relimb(power_of_two::<Fq>(260)) });
+        *denominator = denominator.select(special.cancel | at_p | at_q, one);
+        self.special.push(special);
+    }
+
+    /// The sums of a step. `inverses` are those of the chains' products up to the step's end, then those before it.
+    ///
+    /// In short loops over the four vectors: one addition is a long chain of dependent instructions, and four of one
+    /// kind fit into the processor's window.
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn backward<F>(
+        &mut self,
+        step: usize,
+        pairs: &[[u32; 2]; CHAINS],
+        inverses: &mut [ExtFactor<Fq, D, 2>; CHAINS],
+        ahead: &mut Ahead<'_, F>,
+    ) {
+        ahead.prefetch();
+        let forward = &self.steps[step];
+        let nothing = Ext::<Fq, D, 0, 0>::new([Wide::new(zero()); D]);
+        let mut inverse = *inverses;
+        for chain in 0..CHAINS {
+            let Forward { denominator, prefix } = &forward[chain];
+            let before = inverses[chain];
+            let [a, b]: [Ext<Fq, D, 0, 2>; 2] =
+                ExtFactor::mul_add_pair([&nothing; 2], [prefix, denominator], [&before; 2]);
+            inverse[chain] = a.factor();
+            inverses[chain] = b.factor();
+        }
+        let mut rise = [ExtFactor::<Fq, D, 56>::splat(&[0; 5]); CHAINS];
+        for (rise, [first, second]) in rise.iter_mut().zip(pairs) {
+            let difference: Ext<Fq, D, 28, 28> =
+                self.slots[*second as usize].y.sub(self.slots[*first as usize].y);
+            *rise = difference.factor();
+        }
+        let special = match self.special.as_chunks::<CHAINS>().0.get(step) {
+            Some(special) if special.iter().any(|special| special.any()) => Some(*special),
+            _ => None,
+        };
+        if let Some(special) = &special {
+            for chain in 0..CHAINS {
+                let tangent = self.tangent(pairs[chain][0]);
+                rise[chain] = rise[chain].select(special[chain].double, tangent);
+            }
+        }
+        ahead.prefetch();
+        let mut slope = [ExtFactor::<Fq, D, 4>::splat(&[0; 5]); CHAINS];
+        for chain in (0..CHAINS).step_by(2) {
+            let [a, b]: [Ext<Fq, D, 0, 4>; 2] = ExtFactor::mul_add_pair(
+                [&nothing; 2],
+                [&rise[chain], &rise[chain + 1]],
+                [&inverse[chain], &inverse[chain + 1]],
+            );
+            slope[chain] = a.factor();
+            slope[chain + 1] = b.factor();
+        }
+        let operands = special.map(|_| pairs.map(|pair| pair.map(|slot| self.slots[slot as usize])));
+        let marks = pairs.map(|pair| pair.map(|slot| self.marks[slot as usize]));
+        let mut run = [ExtFactor::<Fq, D, 32>::splat(&[0; 5]); CHAINS];
+        for chain in 0..CHAINS {
+            let square: Ext<Fq, D, 0, 2> = slope[chain].square();
+            let [p, q] = pairs[chain].map(|slot| self.slots[slot as usize].x);
+            let to = pairs[chain][0] as usize;
+            if marks[chain][0].raw | marks[chain][1].raw {
+                let both: Ext<Fq, D, 8, 4> = p.add(q);
+                let difference: Ext<Fq, D, 4, 10> = square.sub(both);
+                let x = difference.reduce();
+                let difference: Ext<Fq, D, 2, 6> = x.sub(p);
+                run[chain] = difference.quadruple::<8, 24>().factor();
+                self.slots[to].x = x.widen();
+                self.marks[to].raw = false;
+            } else {
+                let (p, q) = (p.narrow::<0, 2>(), q.narrow::<0, 2>());
+                let both: Ext<Fq, D, 0, 4> = p.add(q);
+                let x: X<D> = square.sub(both);
+                let difference: Ext<Fq, D, 6, 2> = x.sub(p);
+                run[chain] = difference.quadruple::<24, 8>().factor();
+                self.slots[to].x = x;
+                self.marks[to].raw = true;
+            }
+        }
+        ahead.prefetch();
+        for chain in (0..CHAINS).step_by(2) {
+            let [first, second] = [pairs[chain][0] as usize, pairs[chain + 1][0] as usize];
+            let starts = [&self.slots[first].y, &self.slots[second].y];
+            let [a, b]: [Ext<Fq, D, 1, { 2 + 5 * DEPTH + 5 }>; 2] = ExtFactor::mul_add_pair(
+                starts,
+                [&slope[chain], &slope[chain + 1]],
+                [&run[chain], &run[chain + 1]],
+            );
+            // After `k` levels `y` is below `(2 + 5 k) p`, and there are at most `DEPTH`.
+            self.slots[first].y = a.narrow();
+            self.slots[second].y = b.narrow();
+        }
+        if let (Some(special), Some(operands)) = (special, operands) {
+            for chain in 0..CHAINS {
+                self.resolve(pairs[chain][0], operands[chain], marks[chain], special[chain]);
+            }
+        }
+    }
+
+    /// `3 x^2 2^256`, reduced.
+    #[cold]
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn tangent(&self, slot: u32) -> ExtFactor<Fq, D, 56> {
+        let x: ExtFactor<Fq, D, 2> = self.slots[slot as usize].x.reduce().factor();
+        // x^2 2^252
+        let square: Ext<Fq, D, 0, 2> = x.square();
+        let twice: Ext<Fq, D, 0, 4> = square.add(square);
+        let three: Ext<Fq, D, 0, 6> = twice.add(square);
+        three.reduce().quadruple::<0, 8>().quadruple::<0, 32>().factor()
+    }
+
+    /// Corrects the lanes of a sum in which an operand or the sum is the identity.
+    #[cold]
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn resolve(&mut self, to: u32, operands: [Slot<D>; 2], marks: [Mark; 2], special: Special) {
+        let sum = &mut self.slots[to as usize];
+        let nothing = Ext::<Fq, D, 0, 0>::new([Wide::new(zero()); D]);
+        for (operand, lanes) in operands.into_iter().zip([special.first, special.second]) {
+            let negative: Ext<Fq, D, { 2 + 5 * DEPTH }, 1> = nothing.sub(operand.y);
+            sum.x = sum.x.select(lanes, operand.x.reduce().widen());
+            sum.y = sum.y.select(lanes, negative.reduce().widen());
+        }
+        self.marks[to as usize].identity = special.cancel | marks[0].identity & marks[1].identity;
+    }
+}
+
+/// Coefficient `i` of points given as lines of memory, a line holding two: `x` and `y`, or those of `x` and then those
+/// of `y`.
+#[inline(always)]
+fn coefficient<const D: usize>(lines: &[[__m512i; 8]; D], i: usize) -> Words {
+    let [a, b, c, d, e, f, g, h] = lines[i / 2];
+    if i.is_multiple_of(2) { [a, b, c, d] } else { [e, f, g, h] }
+}
+
+/// Rows that are loaded next, whose points are asked for a few at a time, four times a step: a core can wait for some
+/// dozen lines at once, and stands still when there are more.
+struct Ahead<'a, F> {
+    table: &'a [Point<F>],
+    rows: std::slice::Chunks<'a, Row>,
+}
+
+impl<'a, F> Ahead<'a, F> {
+    fn new(table: &'a [Point<F>], rows: &'a [Row], steps: usize) -> Self {
+        Self { table, rows: rows.chunks(rows.len().div_ceil(4 * steps.max(1)).max(1)) }
+    }
+
+    /// Asks for some points, into the second-level cache: a batch's are more than the first holds.
+    #[inline(always)]
+    fn prefetch(&mut self) {
+        for row in self.rows.next().unwrap_or_default() {
+            prefetch::<_MM_HINT_T1, F>(self.table, row);
+        }
+    }
+}
+
+/// Asks for the points of a row.
+#[inline(always)]
+fn prefetch<const HINT: i32, F>(table: &[Point<F>], row: &Row) {
+    for index in row.points {
+        let point = table.as_ptr().wrapping_add(index as usize).cast::<i8>();
+        for line in 0..size_of::<Point<F>>() / 64 {
+            // SAFETY: a prefetch is a hint; it reads nothing and cannot fault.
+            unsafe { _mm_prefetch::<HINT>(point.wrapping_add(64 * line)) };
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn norms<const D: usize>(products: &[ExtFactor<Fq, D, 2>; CHAINS]) -> [Lazy<Fq, 2>; CHAINS] {
+    let mut norms = [Lazy::splat(&[0; 5]); CHAINS];
+    for (norm, product) in norms.iter_mut().zip(products) {
+        *norm = product.norm();
+    }
+    norms
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn zero() -> Columns {
+    [_mm512_setzero_si512(); 5]
+}
