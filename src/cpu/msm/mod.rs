@@ -111,7 +111,7 @@ where
             let (sizes, mut scalars) = Prepared::new(scalars);
             // The threads an item can expect for itself.
             let share = (threads * sizes.len()).div_ceil(total.max(1)).max(1);
-            let plan = Plan::choose(&sizes, bases.stock(), share)?;
+            let plan = Plan::choose(&sizes, bases.stock(), share, &R::COSTS)?;
             scalars.prepare(&plan.digits);
             Some(Item { scalars, plan })
         })
@@ -149,7 +149,10 @@ where
     let terms: Vec<Vec<Term<C::Field>>> = tasks
         .into_par_iter()
         .with_max_len(1)
-        .map_init(|| bases.scratch::<Worker<C, R>>(), |worker, task| worker.get().evaluate(bases, &items, &slots, task))
+        .map_init(
+            || bases.scratch::<Worker<C, R>>(),
+            |worker, task| worker.get().evaluate(bases, &items, &slots, task),
+        )
         .collect();
     let mut terms: Vec<Term<C::Field>> = terms.into_iter().flatten().collect();
     terms.sort_by_key(|term| (term.label, std::cmp::Reverse(term.shift)));

@@ -70,12 +70,7 @@ impl<F: crate::cpu::field::LazyField> Buckets<F> {
     }
 
     /// Evaluates the weighted sums; weights have at most `bits` bits. Appends terms in the order of the sums.
-    pub fn reduce<R: RunSums<Field = F>>(
-        mut self,
-        bits: u32,
-        runs: &mut R,
-        out: &mut Vec<Term<F>>,
-    ) -> Self {
+    pub fn reduce<R: RunSums<Field = F>>(mut self, bits: u32, runs: &mut R, out: &mut Vec<Term<F>>) -> Self {
         let mut next = Self::default();
         let mut bits = bits;
         let mut entries = Vec::new();

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::constants::{Constants, LIMBS, MASK, MAX_BOUND, Modulus, product_bound, relimb};
+use super::constants::{Constants, LIMBS, MASK, MAX_BOUND, Modulus, product_bound};
 
 /// Five vectors of eight 64-bit lanes; the value of a lane is `sum_i limb[i] 2^(52 i)`.
 pub(crate) type Columns = [__m512i; LIMBS];
@@ -79,6 +79,7 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
     }
 
     /// The same value under a larger bound.
+    #[cfg(test)]
     #[inline(always)]
     pub(crate) fn widen<const C: usize>(self) -> Lazy<F, C> {
         const { assert!(C >= B && C <= MAX_BOUND) };
@@ -106,6 +107,7 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
     }
 
     /// `self + rhs`.
+    #[cfg(test)]
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn add<const C: usize, const S: usize>(self, rhs: Lazy<F, C>) -> Wide<F, 0, S> {
@@ -113,6 +115,7 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
     }
 
     /// `self - rhs`.
+    #[cfg(test)]
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn sub<const C: usize>(self, rhs: Lazy<F, C>) -> Wide<F, C, B> {
@@ -147,23 +150,6 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
             columns[i] = _mm512_mask_sub_epi64(columns[i], mask, multiple[i], columns[i]);
         }
         Wide::new(columns)
-    }
-
-    /// One lane replaced by 256-bit words of a value below `B p`.
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn with_lane(self, lane: usize, words: &[u64; 4]) -> Self {
-        self.select(1 << lane, Self::splat(&relimb(*words)))
-    }
-
-    /// `other` in the lanes of `mask`, `self` elsewhere.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn select(self, mask: u8, other: Self) -> Self {
-        let mut limbs = self.limbs;
-        for (limb, other) in limbs.iter_mut().zip(other.limbs) {
-            *limb = _mm512_mask_mov_epi64(*limb, mask, other);
-        }
-        Self { limbs, field: PhantomData }
     }
 
     /// Lane `l` of the result is lane `order[l]`.
@@ -388,8 +374,7 @@ pub(crate) fn dot_columns_pair<F: Modulus, const T: usize>(
     let [[s5, s6, s7, s8, s9], [t5, t6, t7, t8, t9]] = starts.map(|start| *start);
     let mut s = [zero, zero, zero, zero, zero, s5, s6, s7, s8, s9];
     let mut t = [zero, zero, zero, zero, zero, t5, t6, t7, t8, t9];
-    for k in 0..T {
-        let [[a, b], [c, d]] = [terms[0][k], terms[1][k]];
+    for ([a, b], [c, d]) in terms[0].into_iter().zip(terms[1]) {
         for i in 0..LIMBS {
             for j in 0..LIMBS {
                 s[i + j] = _mm512_madd52lo_epu64(s[i + j], a[i], b[j]);

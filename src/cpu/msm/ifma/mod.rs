@@ -20,6 +20,7 @@ use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
 use super::add::{Entry, Operands};
+use super::plan::Costs;
 use super::point::Point;
 use super::runs::{RunSums, Runs};
 use crate::cpu::field::ifma::Ifma;
@@ -71,7 +72,6 @@ struct Group {
 
 impl<F: LazyField, const D: usize> Default for LaneSums<F, D> {
     fn default() -> Self {
-        const { assert!(size_of::<Point<F>>() == 64 * D && align_of::<Point<F>>() == 64) };
         Self {
             ifma: Ifma::new(),
             portable: Runs::default(),
@@ -89,6 +89,7 @@ impl<F: LazyField, const D: usize> Default for LaneSums<F, D> {
 
 impl<F: LazyField, const D: usize> RunSums for LaneSums<F, D> {
     type Field = F;
+    const COSTS: Costs = Costs::LANES;
 
     fn sum(&mut self, table: &[Point<F>], entries: &[Entry], lengths: &[usize], out: &mut Vec<Point<F>>) {
         let indices_fit = entries.len() <= i32::MAX as usize;
@@ -178,13 +179,7 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
 
     /// Sums all groups. Sums go to `out`, and what does not fit to `parts`.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn run(
-        &mut self,
-        table: &[Point<F>],
-        entries: &[Entry],
-        out: &mut [Point<F>],
-        parts: &mut [Point<F>],
-    ) {
+    fn run(&mut self, table: &[Point<F>], entries: &[Entry], out: &mut [Point<F>], parts: &mut [Point<F>]) {
         // A batch has at most `batch` pairs and a group's: its rows, as many single ones, and those listed meanwhile.
         let batch = BATCH / D;
         let most = 6 * (batch + LEAVES);

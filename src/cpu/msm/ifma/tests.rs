@@ -1,8 +1,8 @@
 //! Against the portable sums.
 
 use ark_bn254::Fr;
-use ark_ec::short_weierstrass::{Affine, Projective};
 use ark_ec::CurveGroup;
+use ark_ec::short_weierstrass::{Affine, Projective};
 use ark_ff::UniformRand;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -68,7 +68,8 @@ fn runs_of_many_points<C: CpuCurve<ScalarField = Fr>>(count: usize) {
     }
     let lengths: Vec<usize> = (0..count / 6).map(|k| [3, 9, 1, 8, 7, 8][k % 6]).collect();
     let lengths = &lengths[..];
-    let mut entries: Vec<Entry> = (0..lengths.iter().sum()).map(|k| Entry::table(k % count, k % 3 == 0)).collect();
+    let mut entries: Vec<Entry> =
+        (0..lengths.iter().sum()).map(|k| Entry::table(k % count, k % 3 == 0)).collect();
     agree::<C>(&table, &entries, lengths);
     entries[301] = entries[300];
     agree::<C>(&table, &entries, lengths);
