@@ -111,7 +111,7 @@ where
             let (sizes, mut scalars) = Prepared::new(scalars);
             // The threads an item can expect for itself.
             let share = (threads * sizes.len()).div_ceil(total.max(1)).max(1);
-            let plan = Plan::choose(&sizes, bases.stock(), share)?;
+            let plan = Plan::choose(&sizes, bases.stock(), share, &R::COSTS)?;
             scalars.prepare(&plan.digits);
             Some(Item { scalars, plan })
         })

@@ -6,10 +6,10 @@
 //! [`reduce`](super::reduce)) `2 U` more, so
 //!
 //! ```text
-//! cost(c) = sum over sets ( N + U ) + READ * (digits read) + SET * sets + doublings at the end.
+//! cost(c) = sum over sets ( N + BUCKET U ) + READ * (digits read) + SET * sets + doublings at the end,
 //! ```
 //!
-//! `N` is known from how many scalars have which number of bits ([`Sizes`]), so small scalars among large ones cost what
+//! where `BUCKET` is 1 if nothing but additions counts, and the rest depends on the tier ([`Costs`]). `N` is known from how many scalars have which number of bits ([`Sizes`]), so small scalars among large ones cost what
 //! their own size costs. `U` is the expected number for random digits. Splitting the points in `R` ranges, for more
 //! parallel tasks, replaces `U` by the sum over the ranges.
 //!
@@ -19,15 +19,25 @@ use super::digits::{Digit, Sizes};
 
 /// Costs in units of a batched affine addition on G1, as orders of magnitude: choices that they hardly tell apart
 /// take about the same time.
-mod unit {
+#[derive(Clone, Copy, Debug)]
+pub struct Costs {
     /// Reading, counting and sorting a digit.
-    pub const READ: f64 = 0.06;
+    pub read: f64,
+    /// A bucket that is used, all its additions in the weighted sum included, less the addition that its first point saves.
+    pub bucket: f64,
     /// The fixed part of a bucket set: small batches at the end of its weighted sum.
-    pub const SET: f64 = 30.0;
+    pub set: f64,
     /// Doubling or adding to the projective result.
-    pub const PROJECTIVE: f64 = 2.0;
+    pub projective: f64,
     /// An addition whose operands come from a large table.
-    pub const LOOKUP: f64 = 1.15;
+    pub lookup: f64,
+}
+
+impl Costs {
+    /// Of the portable sums.
+    pub const PORTABLE: Self = Self { read: 0.06, bucket: 1.0, set: 30.0, projective: 2.0, lookup: 1.15 };
+    /// Of sums on eight lanes: additions are so much faster that what is between them counts for more.
+    pub const LANES: Self = Self { read: 0.2, bucket: 2.5, set: 150.0, projective: 15.0, lookup: 1.15 };
 }
 
 /// Multiples of the bases that are at hand.
@@ -68,7 +78,7 @@ const MAX_WIDTH: u32 = 17;
 
 impl Plan {
     /// The cheapest plan for scalars of the given sizes on `threads` threads. `None` if all scalars are 0.
-    pub fn choose(sizes: &Sizes, stock: Stock, threads: usize) -> Option<Self> {
+    pub fn choose(sizes: &Sizes, stock: Stock, threads: usize, costs: &Costs) -> Option<Self> {
         let bits = sizes.bits();
         if bits == 0 {
             return None;
@@ -77,7 +87,7 @@ impl Plan {
         let length = sizes.zeros + sizes.nonzero();
         let mut best: Option<(f64, Self)> = None;
         let mut consider = |plan: Self| {
-            let cost = plan.cost(&at_least, length, threads);
+            let cost = plan.cost(&at_least, length, threads, costs);
             if best.as_ref().is_none_or(|(least, _)| cost < *least) {
                 best = Some((cost, plan));
             }
@@ -136,7 +146,7 @@ impl Plan {
     }
 
     /// The time on `threads` threads by the model above.
-    fn cost(&self, at_least: &[usize; 256], length: usize, threads: usize) -> f64 {
+    fn cost(&self, at_least: &[usize; 256], length: usize, threads: usize, costs: &Costs) -> f64 {
         let ranges = self.ranges as f64;
         let mut nonzero = [0.0; 256];
         for digit in &self.digits {
@@ -144,12 +154,12 @@ impl Plan {
             let reached = at_least[digit.offset as usize] as f64;
             nonzero[digit.set] += reached * (1.0 - 0.5f64.powi(digit.width as i32));
         }
-        let reads = unit::READ * (self.digits.len() * length) as f64;
+        let reads = costs.read * (self.digits.len() * length) as f64;
         let top_shift = self.stride as usize * (self.sets - 1);
         match self.method {
             Method::Multiples => {
-                let work = unit::LOOKUP * nonzero[..self.sets].iter().sum::<f64>() + reads;
-                work / threads as f64 + unit::PROJECTIVE * (top_shift + self.sets * self.ranges) as f64
+                let work = costs.lookup * nonzero[..self.sets].iter().sum::<f64>() + reads;
+                work / threads as f64 + costs.projective * (top_shift + self.sets * self.ranges) as f64
             }
             Method::Buckets(width) => {
                 let buckets = 0.5 * f64::from(1u32 << width);
@@ -158,16 +168,16 @@ impl Plan {
                     // buckets (1 - e^(-n / buckets)) up to 10 %, without the exponential.
                     let load = n / buckets;
                     let used = buckets * (load + 0.5 * load * load) / (1.0 + load + 0.5 * load * load);
-                    n + used
+                    n + costs.bucket * used
                 };
                 let work = ranges * nonzero[..self.sets].iter().map(set).sum::<f64>() + reads;
                 let tasks = self.sets * self.ranges;
-                let work = work + unit::SET * tasks as f64;
+                let work = work + costs.set * tasks as f64;
                 // Equal tasks on threads: the last round may leave threads idle, if sets are too large to be cut up.
                 let rounds = (tasks.div_ceil(threads) * threads) as f64 / tasks as f64;
                 let terms = tasks * width as usize;
                 work * rounds / threads as f64
-                    + unit::PROJECTIVE * (top_shift + width as usize + terms) as f64
+                    + costs.projective * (top_shift + width as usize + terms) as f64
             }
         }
     }

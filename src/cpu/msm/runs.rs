@@ -10,6 +10,7 @@
 //! all points costs what many short ones do.
 
 use super::add::{Entry, Operands, PortableAdder};
+use super::plan::Costs;
 use super::point::Point;
 use crate::cpu::field::LazyField;
 
@@ -17,6 +18,8 @@ use crate::cpu::field::LazyField;
 pub trait RunSums: Default + Send + 'static {
     /// The coordinates.
     type Field;
+    /// What sums cost.
+    const COSTS: Costs;
 
     /// Appends the sum of each run to `out`. The runs lie one after the other in `entries`, which refer to `table`;
     /// none is empty.
@@ -58,6 +61,7 @@ impl<F: LazyField> Default for Runs<F> {
 
 impl<F: LazyField> RunSums for Runs<F> {
     type Field = F;
+    const COSTS: Costs = Costs::PORTABLE;
 
     fn sum(&mut self, table: &[Point<F>], entries: &[Entry], lengths: &[usize], out: &mut Vec<Point<F>>) {
         self.restart(None);

@@ -1,7 +1,6 @@
 //! Sums against ark's scalar multiplication, one by one.
 
-use super::digits::Sizes;
-use super::plan::{Method, Plan, Stock};
+use super::plan::{Costs, Method, Plan, Stock};
 use super::*;
 use crate::curve::{G1, G2};
 use crate::element::{Fr, Scalar};
@@ -315,19 +314,25 @@ fn plans() {
     let mut rng = rng(17);
     let sizes = |len: usize, rng: &mut Rng| Prepared::<Fr, i8>::new(&random(len, rng, |word| word as i8)).0;
     // Enough one-byte scalars: one digit each. The last one's weights reach 128.
-    let plan = Plan::choose(&sizes(1 << 14, &mut rng), plain, 1).unwrap();
+    let plan = Plan::choose(&sizes(1 << 14, &mut rng), plain, 1, &Costs::PORTABLE).unwrap();
     assert_eq!((plan.digits.len(), plan.ranges, plan.method), (1, 1, Method::Buckets(8)));
     // With a table, and few of them: looked up.
     let tables = Stock { levels: 1, ..plain };
-    assert_eq!(Plan::choose(&sizes(256, &mut rng), tables, 1).unwrap().method, Method::Multiples);
-    assert_eq!(Plan::choose(&sizes(1 << 17, &mut rng), tables, 1).unwrap().method, Method::Buckets(8));
-    assert!(Plan::choose(&Prepared::<Fr, i8>::new(&[0; 9]).0, plain, 1).is_none());
+    assert_eq!(
+        Plan::choose(&sizes(256, &mut rng), tables, 1, &Costs::PORTABLE).unwrap().method,
+        Method::Multiples
+    );
+    assert_eq!(
+        Plan::choose(&sizes(1 << 17, &mut rng), tables, 1, &Costs::PORTABLE).unwrap().method,
+        Method::Buckets(8)
+    );
+    assert!(Plan::choose(&Prepared::<Fr, i8>::new(&[0; 9]).0, plain, 1, &Costs::PORTABLE).is_none());
     // One set on many threads is split by ranges.
-    let many = Plan::choose(&sizes(1 << 14, &mut rng), plain, 8).unwrap();
+    let many = Plan::choose(&sizes(1 << 14, &mut rng), plain, 8, &Costs::PORTABLE).unwrap();
     assert!(many.ranges >= 8 && many.sets == 1, "{many:?}");
     // Shifted copies of 16 bits: one set of buckets takes all digits.
     let wide = Prepared::<Fr, Fr>::new(&fields(1 << 12, &mut rng)).0;
     let copies = Stock { copies: 16, shift: 16, levels: 0 };
-    let plan = Plan::choose(&wide, copies, 1).unwrap();
+    let plan = Plan::choose(&wide, copies, 1, &Costs::PORTABLE).unwrap();
     assert!(plan.sets <= 2, "{plan:?}");
 }

@@ -79,6 +79,7 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
     }
 
     /// The same value under a larger bound.
+    #[cfg(test)]
     #[inline(always)]
     pub(crate) fn widen<const C: usize>(self) -> Lazy<F, C> {
         const { assert!(C >= B && C <= MAX_BOUND) };
@@ -106,6 +107,7 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
     }
 
     /// `self + rhs`.
+    #[cfg(test)]
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn add<const C: usize, const S: usize>(self, rhs: Lazy<F, C>) -> Wide<F, 0, S> {
@@ -113,6 +115,7 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
     }
 
     /// `self - rhs`.
+    #[cfg(test)]
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn sub<const C: usize>(self, rhs: Lazy<F, C>) -> Wide<F, C, B> {
@@ -406,7 +409,7 @@ pub(crate) fn dot_columns_pair<F: Modulus, const T: usize>(
     let [[s5, s6, s7, s8, s9], [t5, t6, t7, t8, t9]] = starts.map(|start| *start);
     let mut s = [zero, zero, zero, zero, zero, s5, s6, s7, s8, s9];
     let mut t = [zero, zero, zero, zero, zero, t5, t6, t7, t8, t9];
-    for ([a, b], [c, d]) in std::iter::zip(terms[0], terms[1]) {
+    for ([a, b], [c, d]) in terms[0].into_iter().zip(terms[1]) {
         for i in 0..LIMBS {
             for j in 0..LIMBS {
                 s[i + j] = _mm512_madd52lo_epu64(s[i + j], a[i], b[j]);

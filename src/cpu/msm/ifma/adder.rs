@@ -208,7 +208,14 @@ impl<const D: usize> Slots<D> {
         for chain in 0..CHAINS {
             inverses[chain] = products[chain].inverse(&inverse_norms[chain]);
         }
-        for (step, pairs) in pairs.as_chunks::<CHAINS>().0.iter().enumerate().rev() {
+        let steps = pairs.as_chunks::<CHAINS>().0;
+        for (step, pairs) in steps.iter().enumerate().rev() {
+            if let Some(before) = step.checked_sub(1) {
+                fetch(&self.steps[before]);
+                for &slot in steps[before].as_flattened() {
+                    fetch(&self.slots[slot as usize]);
+                }
+            }
             self.backward(step, pairs, &mut inverses, &mut ahead);
         }
     }
@@ -238,30 +245,31 @@ impl<const D: usize> Slots<D> {
         let one = ExtFactor::<Fq, D, 2>::splat(const { &relimb(power_of_two::<Fq>(260)) });
         let nothing = Ext::<Fq, D, 0, 0>::new([Wide::new(zero()); D]);
         let mut products = [one; CHAINS];
-        self.steps.clear();
         self.special.clear();
-        for pairs in pairs.as_chunks::<CHAINS>().0 {
+        let pairs = pairs.as_chunks::<CHAINS>().0;
+        if self.steps.len() < pairs.len() {
+            let empty = Forward { denominator: one.widen(), prefix: one.widen() };
+            self.steps.resize(pairs.len(), [empty; CHAINS]);
+        }
+        for (index, step) in pairs.iter().enumerate() {
             ahead.prefetch();
-            let mut denominators = [one.widen::<12>(); CHAINS];
-            for (denominator, [first, second]) in denominators.iter_mut().zip(pairs) {
-                let (p, q) = (&self.slots[*first as usize], &self.slots[*second as usize]);
+            for &slot in pairs.get(index + 1).map_or(&[][..], |step| step.as_flattened()) {
+                fetch(&self.slots[slot as usize].x);
+            }
+            for (chain, &pair) in step.iter().enumerate() {
+                let [p, q] = pair.map(|slot| &self.slots[slot as usize]);
                 let difference: Ext<Fq, D, 6, 6> = q.x.sub(p.x);
-                *denominator = difference.factor();
-            }
-            if careful {
-                for (denominator, &pair) in denominators.iter_mut().zip(pairs) {
-                    self.classify(pair, denominator);
+                let mut denominator = difference.factor();
+                if careful {
+                    self.classify(pair, &mut denominator);
                 }
+                self.steps[index][chain] = Forward { denominator, prefix: products[chain].widen() };
             }
-            let mut step = [Forward { denominator: denominators[0], prefix: denominators[0] }; CHAINS];
-            for chain in 0..CHAINS {
-                step[chain] = Forward { denominator: denominators[chain], prefix: products[chain].widen() };
-            }
-            self.steps.push(step);
+            let step = &self.steps[index];
             for chain in (0..CHAINS).step_by(2) {
                 let [a, b]: [Ext<Fq, D, 0, 2>; 2] = ExtFactor::mul_add_pair(
                     [&nothing; 2],
-                    [&denominators[chain], &denominators[chain + 1]],
+                    [&step[chain].denominator, &step[chain + 1].denominator],
                     [&products[chain], &products[chain + 1]],
                 );
                 products[chain] = a.factor();
@@ -446,6 +454,16 @@ impl<'a, F> Ahead<'a, F> {
         for row in self.rows.next().unwrap_or_default() {
             prefetch::<_MM_HINT_T1, F>(self.table, row);
         }
+    }
+}
+
+/// Asks for what the next step needs, which lies in the second-level cache: a step is longer than the processor's
+/// window, which alone would not reach it.
+#[inline(always)]
+fn fetch<T>(value: &T) {
+    for line in 0..size_of::<T>() / 64 {
+        // SAFETY: a prefetch is a hint; it reads nothing and cannot fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>((&raw const *value).cast::<i8>().wrapping_add(64 * line)) };
     }
 }
 

@@ -20,6 +20,7 @@ use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
 use super::add::{Entry, Operands};
+use super::plan::Costs;
 use super::point::Point;
 use super::runs::{RunSums, Runs};
 use crate::cpu::field::ifma::Ifma;
@@ -71,7 +72,6 @@ struct Group {
 
 impl<F: LazyField, const D: usize> Default for LaneSums<F, D> {
     fn default() -> Self {
-        const { assert!(size_of::<Point<F>>() == 64 * D && align_of::<Point<F>>() == 64) };
         Self {
             ifma: Ifma::new(),
             portable: Runs::default(),
@@ -89,6 +89,7 @@ impl<F: LazyField, const D: usize> Default for LaneSums<F, D> {
 
 impl<F: LazyField, const D: usize> RunSums for LaneSums<F, D> {
     type Field = F;
+    const COSTS: Costs = Costs::LANES;
 
     fn sum(&mut self, table: &[Point<F>], entries: &[Entry], lengths: &[usize], out: &mut Vec<Point<F>>) {
         let indices_fit = entries.len() <= i32::MAX as usize;
