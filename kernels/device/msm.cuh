@@ -94,9 +94,12 @@ __device__ __forceinline__ void accumulate(const Affine<F>* bases, const uint32_
 }
 
 // Shapes: keys, slots: n; next_keys, next: two per block; dynamic shared memory: one point and one key per thread.
-// One block adds up runs of equal keys among as many slots as it has threads (a segmented scan: Hillis and Steele, "Data parallel
-// algorithms", 1986), one slot per thread. Runs that lie within it go to their buckets; those of its first and last slot go on to
-// `next`, or to their buckets as well if the block is the only one.
+// One block adds up runs of equal keys among as many slots as it has threads, by a tree: at most one addition a slot, in a number
+// of steps that is logarithmic in the length of the longest run. Runs that lie within the block go to their buckets; those of its
+// first and last slot go on to `next`, or to their buckets as well if the block is the only one.
+//
+// Two slots with equal keys are joined at the level of the tree where their intervals meet. Level 0 joins slot 2k + 1, the end of
+// one share, with slot 2k + 2, the start of the next: where buckets are small, that is all. So slot s is the tree's leaf s + 1.
 template <class F>
 __device__ __forceinline__ void combine(const uint32_t* keys, const Xyzz<F>* slots, uint32_t n, uint32_t none,
                                         Xyzz<F>* buckets, uint32_t* next_keys, Xyzz<F>* next) {
@@ -108,41 +111,40 @@ __device__ __forceinline__ void combine(const uint32_t* keys, const Xyzz<F>* slo
     size_t slot = size_t(blockIdx.x) * threads + t;
     uint32_t key = slot < n ? keys[slot] : none;
     run[t] = key;
-    Xyzz<F> sum = Xyzz<F>::identity();
-    if (key != none) sum = Xyzz<F>::load(slots + slot);
-    sum.store(sums + t);
+    if (key != none) Xyzz<F>::load(slots + slot).store(sums + t);
     __syncthreads();
 
-    for (uint32_t distance = 1; distance < threads; distance *= 2) {
-        bool join = key != none && t >= distance && run[t - distance] == key;
-        // Runs are contiguous: where none is longer than `distance`, all are done.
-        if (!__syncthreads_or(join)) break;
-        if (join) {
-            Xyzz<F> before = Xyzz<F>::load(sums + t - distance);
-            add(sum, before);
-        }
-        __syncthreads();
-        if (join) sum.store(sums + t);
-        __syncthreads();
+    bool starts = key != none && (t == 0 || run[t - 1] != key);
+    bool continues = key != none && !starts;
+    for (uint32_t width = 1; width <= threads; width *= 2) {
+        // Whether a slot is yet to be joined with the one before it.
+        if (!__syncthreads_or(continues && (t + 1) % width == 0)) break;
+        // Within [middle - width, middle + width) a run that ends a half has its sum in its first slot there.
+        uint32_t middle = (2 * t + 1) * width - 1;
+        if (middle == 0 || middle >= threads) continue;
+        uint32_t joint = run[middle];
+        if (joint == none || run[middle - 1] != joint) continue;
+        uint32_t first = max(lower_bound(run, middle, joint), middle - min(middle, width));
+        add(sums[first], sums[middle]);
     }
 
-    bool first = run[0] == key, last = t == threads - 1;
+    // The loop's last barrier is behind its last addition, unless there were additions on all levels.
+    __syncthreads();
     bool only = gridDim.x == 1;
-    if (!only && t == 0 && key == none) next_keys[2 * size_t(blockIdx.x)] = none;
-    if (!only && last && key == none) next_keys[2 * size_t(blockIdx.x) + 1] = none;
-    if (key == none || (!last && run[t + 1] == key)) return;
-    if (only || (!first && !last)) {
+    bool last = run[threads - 1] == key;
+    next += 2 * size_t(blockIdx.x);
+    next_keys += 2 * size_t(blockIdx.x);
+    if (!only && t == 0) next_keys[0] = key;
+    if (!only && t == threads - 1) next_keys[1] = key;
+    if (!starts) return;
+    Xyzz<F> sum = Xyzz<F>::load(sums + t);
+    if (only || (t > 0 && !last)) {
         sum.store(buckets + key);
         return;
     }
-    next += 2 * size_t(blockIdx.x);
-    next_keys += 2 * size_t(blockIdx.x);
-    sum.store(next + !first);
-    next_keys[!first] = key;
-    if (first && last) {
-        Xyzz<F>::identity().store(next + 1);
-        next_keys[1] = key;
-    }
+    sum.store(next + (t > 0));
+    // One run fills the block: the second slot continues it.
+    if (t == 0 && last) Xyzz<F>::identity().store(next + 1);
 }
 
 // Shapes: buckets, more: n. buckets += more, one bucket per thread.

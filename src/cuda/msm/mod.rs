@@ -20,7 +20,8 @@ use plan::{Pass, Tables, tuning};
 pub trait Group: Curve {
     #[doc(hidden)]
     const KERNELS: Kernels;
-    /// Threads of one multiprocessor that add points up, by the registers they need.
+    /// Threads of one multiprocessor that add points up at a time, by the registers they need
+    /// (`kernels/tuning/msm.cuh`).
     #[doc(hidden)]
     const THREADS: u32;
 }
@@ -53,7 +54,7 @@ macro_rules! kernels {
 
 impl Group for G1 {
     const KERNELS: Kernels = kernels!(Module::Msm, "g1");
-    const THREADS: u32 = 768;
+    const THREADS: u32 = 512;
 }
 
 impl Group for G2 {
