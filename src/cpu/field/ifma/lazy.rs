@@ -79,7 +79,6 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
     }
 
     /// The same value under a larger bound.
-    #[cfg(test)]
     #[inline(always)]
     pub(crate) fn widen<const C: usize>(self) -> Lazy<F, C> {
         const { assert!(C >= B && C <= MAX_BOUND) };
@@ -107,7 +106,6 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
     }
 
     /// `self + rhs`.
-    #[cfg(test)]
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn add<const C: usize, const S: usize>(self, rhs: Lazy<F, C>) -> Wide<F, 0, S> {
@@ -115,7 +113,6 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
     }
 
     /// `self - rhs`.
-    #[cfg(test)]
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn sub<const C: usize>(self, rhs: Lazy<F, C>) -> Wide<F, C, B> {
