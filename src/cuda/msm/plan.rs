@@ -25,10 +25,8 @@ const MAX_BITS: u32 = 22;
 /// The most tables of multiples.
 const MAX_SLICES: u32 = 64;
 
-/// The fewest entries a thread adds up. A share's first entry is free and its end costs a full addition where a bucket goes
-/// on: 4 more than the mixed addition saved, a tenth of four entries' cost. In return 2^14 full-width scalars, some
-/// 20 entries each, keep 65536 threads busy, which is about what the largest cards run at a time.
-const MIN_SHARE: usize = 4;
+/// The fewest entries a thread adds up, as each thread leaves two points behind to keep and to combine.
+const MIN_SHARE: usize = 32;
 
 /// Parts of fewer scalars than this are not worth the memory they save.
 const MIN_PART: usize = 1024;
