@@ -117,14 +117,7 @@ impl CudaDomain {
             (input, Place { outer: first, column: 0, row: before }, first)
         };
         let log_columns = (LOG_TILE - log_rows).min(columns);
-        Pass {
-            input,
-            output,
-            log_rows,
-            log_columns,
-            log_tiles: columns - log_columns,
-            ..pass
-        }
+        Pass { input, output, log_rows, log_columns, log_tiles: columns - log_columns, ..pass }
     }
 }
 
