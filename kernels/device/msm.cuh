@@ -115,8 +115,9 @@ __device__ __forceinline__ void combine(const uint32_t* keys, const Xyzz<F>* slo
     __syncthreads();
 
     bool starts = key != none && (t == 0 || run[t - 1] != key);
-    bool continues = key != none && !starts;
-    for (uint32_t width = 1; width <= threads; width *= 2) {
+    // But for the last slot: if it continues a run it is the second slot of its pair, the identity.
+    bool continues = key != none && !starts && t + 1 < threads;
+    for (uint32_t width = 1; width < threads; width *= 2) {
         // Whether a slot is yet to be joined with the one before it.
         if (!__syncthreads_or(continues && (t + 1) % width == 0)) break;
         // Within [middle - width, middle + width) a run that ends a half has its sum in its first slot there.
@@ -216,7 +217,7 @@ __device__ __forceinline__ void finish(const Xyzz<F>* windows, uint32_t items, u
     windows += size_t(item) * count;
     Xyzz<F> sum = Xyzz<F>::load(windows + count - 1);
     for (uint32_t w = count - 1; w-- > 0;) {
-        for (uint32_t i = 0; i < bits; i++) twice(sum);
+        twice(sum, bits);
         Xyzz<F> window = Xyzz<F>::load(windows + w);
         add(sum, window);
     }
@@ -224,17 +225,36 @@ __device__ __forceinline__ void finish(const Xyzz<F>* windows, uint32_t items, u
 }
 
 // Shapes: tables: slices x n, of which the first n are given.
-// One thread per point: tables[j][i] = 2^(bits j) tables[0][i].
+// One thread per point: tables[j][i] = 2^(bits j) tables[0][i]. Eight at a time are computed with a common denominator's powers left
+// over, which one inversion then gives all of.
 template <class F>
 __device__ __forceinline__ void multiples(Affine<F>* tables, uint32_t n, uint32_t slices, uint32_t bits) {
+    constexpr uint32_t AT_ONCE = 8;
     uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n) return;
     Affine<F> point = Affine<F>::load(tables + i);
-    for (uint32_t j = 1; j < slices; j++) {
-        Xyzz<F> multiple = Xyzz<F>::from(point);
-        for (uint32_t k = 0; k < bits; k++) twice(multiple);
-        point = multiple.to_affine();
-        point.store(tables + size_t(j) * n + i);
+    for (uint32_t first = 1; first < slices; first += AT_ONCE) {
+        uint32_t count = min(AT_ONCE, slices - first);
+        // Multiple k is (x / z^2, y / z^3), where z is the product of factors[0] to factors[k].
+        F factors[AT_ONCE], all = F::one();
+        for (uint32_t k = 0; k < count; k++) {
+            factors[k] = twice(point.x, point.y, bits);
+            all = all * factors[k];
+            Affine<F>* to = tables + size_t(first + k) * n + i;
+            point.x.store_lazy(&to->x);
+            point.y.store_lazy(&to->y);
+        }
+        // 1/z of the last multiple, and then of those before. The identity stays zero.
+        F inverse = all.inverse();
+        for (uint32_t k = count; k-- > 0;) {
+            Affine<F>* to = tables + size_t(first + k) * n + i;
+            Affine<F> multiple = Affine<F>::load(to);
+            F square = inverse.square();
+            multiple = Affine<F>{multiple.x * square, multiple.y * (square * inverse)};
+            multiple.store(to);
+            if (k == count - 1) point = multiple;
+            inverse = inverse * factors[k];
+        }
     }
 }
 
