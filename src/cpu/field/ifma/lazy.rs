@@ -1,6 +1,7 @@
 //! Eight field elements in five vectors: products, sums and their bounds.
 
 use std::arch::x86_64::*;
+use std::hint::cold_path;
 use std::marker::PhantomData;
 
 use super::constants::{Constants, LIMBS, MASK, MAX_BOUND, Modulus, product_bound};
@@ -162,13 +163,6 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
 }
 
 impl<F: Modulus, const B: usize> Factor<F, B> {
-    /// The same value under a larger bound.
-    #[inline(always)]
-    pub(crate) fn widen<const C: usize>(self) -> Factor<F, C> {
-        const { assert!(C >= B && C <= MAX_BOUND) };
-        Factor { limbs: self.limbs, field: PhantomData }
-    }
-
     /// Takes limbs whose low 52 bits the caller knows to be a value below `B p`.
     #[inline(always)]
     pub(crate) fn from_limbs(limbs: Columns) -> Self {
@@ -280,15 +274,6 @@ impl<F: Modulus, const LO: usize, const HI: usize> Wide<F, LO, HI> {
             let lifted = add(&self.columns, &broadcast(const { &Constants::<F>::MULTIPLES[LO + 1] }));
             Lazy::new(canonical_columns::<F, true>(&lifted))
         }
-    }
-
-    /// The representative below `p` of a value below `2 p`: a carry and a branch, which pays where values of `p` and more
-    /// are rare.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn subtract_seldom(self) -> Lazy<F, 1> {
-        const { assert!(LO == 0 && HI <= 2) };
-        Lazy::new(below_p::<F>(&carry(&self.columns)))
     }
 
     /// The columns.
@@ -578,17 +563,58 @@ pub(crate) fn canonical_columns<F: Modulus, const SIGNED: bool>(columns: &Column
     below_p::<F>(&reduce_columns::<F, SIGNED>(columns))
 }
 
+/// [`Wide::canonical`] of two values, faster than one after the other: they share the branch.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(crate) fn canonical_pair<F: Modulus, const LO: usize, const HI: usize>(
+    pair: [Wide<F, LO, HI>; 2],
+) -> [Lazy<F, 1>; 2] {
+    let [a, b] = pair;
+    below_p_pair::<F>([*a.reduce().limbs(), *b.reduce().limbs()])
+}
+
+/// The representatives below `p` of values below `2 p`: a carry and a branch, which pays where values of `p` and more are
+/// rare.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(crate) fn subtract_seldom_pair<F: Modulus, const HI: usize>(
+    pair: [Wide<F, 0, HI>; 2],
+) -> [Lazy<F, 1>; 2] {
+    const { assert!(HI <= 2) };
+    let [a, b] = pair;
+    below_p_pair::<F>([carry(&a.columns), carry(&b.columns)])
+}
+
+/// [`below_p`] of two values.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn below_p_pair<F: Modulus>(pair: [Columns; 2]) -> [Lazy<F, 1>; 2] {
+    let top = _mm512_set1_epi64(Constants::<F>::P[4] as i64);
+    let [mut a, mut b] = pair;
+    if _mm512_cmpge_epu64_mask(_mm512_max_epu64(a[4], b[4]), top) != 0 {
+        cold_path();
+        a = subtract_once::<F>(&a);
+        b = subtract_once::<F>(&b);
+    }
+    [Lazy::new(a), Lazy::new(b)]
+}
+
 /// Limbs of values below `2 p` to the representatives below `p`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn below_p<F: Modulus>(limbs: &Columns) -> Columns {
     let top = _mm512_set1_epi64(Constants::<F>::P[4] as i64);
-    if _mm512_cmpge_epu64_mask(limbs[4], top) == 0 { *limbs } else { subtract_once::<F>(limbs) }
+    if _mm512_cmpge_epu64_mask(limbs[4], top) == 0 {
+        *limbs
+    } else {
+        // Not a call, for which the limbs would have to lie in memory in all cases.
+        cold_path();
+        subtract_once::<F>(limbs)
+    }
 }
 
 /// `v - p` in the lanes where that is not negative.
-#[cold]
-#[inline(never)]
+#[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn subtract_once<F: Modulus>(limbs: &Columns) -> Columns {
     let difference = carry(&sub(limbs, &broadcast(&Constants::<F>::P)));
