@@ -5,7 +5,7 @@ mod lookup;
 mod matrix;
 mod msm;
 mod ntt;
-mod pages;
+pub(crate) mod pages;
 mod sumcheck;
 mod vector;
 
