@@ -31,6 +31,10 @@ fn add_part<F: Modulus>(p: Option<[&[F]; 2]>, q: [&[F]; 2], out_p: &mut [F], out
             prefetch(half, i + AHEAD);
             prefetch(half, i + AHEAD + 8);
         }
+        for out in [&*out_p, &*out_q] {
+            prefetch(out, i + AHEAD);
+            prefetch(out, i + AHEAD + 8);
+        }
         let q0 = [load_at(q[0], i, F::zero()), load_at(q[0], i + 8, F::zero())];
         let q1 = [load_at(q[1], i, F::zero()), load_at(q[1], i + 8, F::zero())];
         // The left factors four bits higher.

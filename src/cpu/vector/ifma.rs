@@ -413,6 +413,10 @@ impl<F: Modulus, const DIFFERENCE: bool> Denominators<F, DIFFERENCE> {
                 }
                 for (i, pair) in pairs.iter().enumerate() {
                     let from = step * STEP + PER_LINK * (chain + i);
+                    if column.is_some() {
+                        prefetch(out, from.wrapping_sub(AHEAD));
+                        prefetch(out, from.wrapping_sub(AHEAD) + 8);
+                    }
                     let elements = column.unwrap_or(out);
                     let (a, a_poles) = self.read(elements, from);
                     let (b, b_poles) = self.read(elements, from + 8);
