@@ -12,7 +12,8 @@
 
 use super::constants::{Modulus, product_bound};
 use super::layout::{Words, words_of_limbs};
-use super::lazy::{Columns, Factor, Lazy, Operand, Wide, carry, dot_columns_pair, mul_columns, square};
+use super::lazy::{Columns, Factor, Lazy, Operand, Wide, carry, mul_columns, square};
+use super::pair::{dot_columns_pair, square_columns_pair};
 
 /// The coefficients given by an expression in their index. Not a closure: what a closure of a function without the
 /// tier's target features holds is not inlined.
@@ -47,7 +48,7 @@ impl<F: Modulus, const D: usize, const LO: usize, const HI: usize> Ext<F, D, LO,
     /// The same sums under larger bounds.
     #[inline(always)]
     pub(crate) fn widen<const L: usize, const H: usize>(self) -> Ext<F, D, L, H> {
-        Ext(self.0.map(Wide::widen))
+        Ext(each!(i => self.0[i].widen()))
     }
 
     /// The same sums under smaller bounds, which the caller knows them to keep.
@@ -140,7 +141,7 @@ impl<F: Modulus, const D: usize, const A: usize> ExtFactor<F, D, A> {
     #[inline(always)]
     pub(crate) fn widen<const C: usize>(self) -> ExtFactor<F, D, C> {
         const { assert!(C >= A) };
-        ExtFactor(self.0.map(|c| Factor::from_limbs(*c.limbs())))
+        ExtFactor(each!(i => Factor::from_limbs(*self.0[i].limbs())))
     }
 
     /// `other` in the lanes of `mask`, `self` elsewhere.
@@ -213,6 +214,19 @@ impl<F: Modulus, const D: usize, const A: usize> ExtFactor<F, D, A> {
         let mut square = Ext([Wide::new(c0); D]);
         square.0[D - 1] = Wide::new(c1);
         square
+    }
+
+    /// Two squares, interleaved.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn square_pair<const C: usize>(a: &Self, b: &Self) -> [Ext<F, D, 0, C>; 2] {
+        const { assert!(C >= product_bound(D * A, D * A)) };
+        if D == 1 {
+            let [s, t] = square_columns_pair::<F>(a.0[0].limbs(), b.0[0].limbs());
+            [Ext([Wide::new(s); D]), Ext([Wide::new(t); D])]
+        } else {
+            [a.square(), b.square()]
+        }
     }
 }
 
