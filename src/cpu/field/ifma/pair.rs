@@ -1,9 +1,10 @@
 //! Two products at a time, in a given order of instructions.
 //!
 //! A multiply-add takes four cycles and two begin in each: of any eight in a row none may need another's result. One
-//! product alone has not the columns for that. Two, interleaved, have: any two multiply-adds of a column are ten apart,
-//! and the registers are just enough. That order is written in assembly, since a compiler, to which all orders are equal,
-//! takes the products one after the other and puts next to each other what belongs to the same column.
+//! product alone has not the columns for that. Two, interleaved, have: any two multiply-adds of a column are ten apart
+//! (in squares a few are closer), and the registers are just enough. That order is written in assembly, since a compiler,
+//! to which all orders are equal, takes the products one after the other and puts next to each other what belongs to
+//! the same column.
 //!
 //! Registers: the columns of the first product in 0 to 9 and of the second in 10 to 19; in 20 to 29 what both are
 //! multiplied by, or temporary values; in 30 and 31 limbs that are read from memory.
@@ -12,7 +13,7 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::constants::{Constants, LIMBS, Modulus};
-use super::lazy::Columns;
+use super::lazy::{Columns, broadcast};
 
 /// The columns of two products, not reduced.
 struct Pair {
@@ -115,7 +116,68 @@ macro_rules! on_pair {
             inout("zmm16") $pair.t[6], inout("zmm17") $pair.t[7], inout("zmm18") $pair.t[8], inout("zmm19") $pair.t[9],
             out("zmm30") _, out("zmm31") _,
             $($operands)*
-            options(pure, readonly, nostack, preserves_flags),
+            options(readonly, nostack, preserves_flags),
+        )
+    };
+}
+
+/// Carries a column to the next.
+macro_rules! carry {
+    ($column:literal, $next:literal) => {
+        concat!(
+            "vpsraq zmm30, zmm",
+            $column,
+            ", 52\n",
+            "vpsraq zmm31, zmm1",
+            $column,
+            ", 52\n",
+            add_excess!($next),
+        )
+    };
+}
+
+/// `asm!` that reduces a pair, and then does what the templates say.
+macro_rules! reduce_pair {
+    ($pair:ident, $constants:ident, $($template:expr,)*) => {
+        on_pair!(
+            $pair,
+            [
+                "vpbroadcastq zmm20, [{constants}]",
+                "vpbroadcastq zmm21, [{constants} + 8]",
+                "vpbroadcastq zmm22, [{constants} + 16]",
+                "vpbroadcastq zmm23, [{constants} + 24]",
+                "vpbroadcastq zmm24, [{constants} + 32]",
+                shift!(0, 1, [1 2 3 4 5], [2 3 4 5 6]),
+                "vpbroadcastq zmm27, [{constants} + 80]",
+                shift!(1, 2, [2 3 4 5 6], [3 4 5 6 7]),
+                "vpxord zmm28, zmm28, zmm28",
+                "vpxord zmm29, zmm29, zmm29",
+                shift!(2, 3, [3 4 5 6 7], [4 5 6 7 8]),
+                excess!(3),
+                halves!("l", "" [4 5 6 7 8], "" 3, [0 1 2 3 4]),
+                halves!("l", 1 [4 5 6 7 8], 1 3, [0 1 2 3 4]),
+                add_excess!(4),
+                // The multiples of `p` that clear the last column.
+                "vpmadd52luq zmm28, zmm4, zmm27",
+                "vpmadd52luq zmm29, zmm14, zmm27",
+                halves!("h", "" [5 6 7 8 9], "" 3, [0 1 2 3 4]),
+                halves!("h", 1 [5 6 7 8 9], 1 3, [0 1 2 3 4]),
+                "vpbroadcastq zmm20, [{constants} + 40]",
+                "vpbroadcastq zmm21, [{constants} + 48]",
+                "vpbroadcastq zmm22, [{constants} + 56]",
+                "vpbroadcastq zmm23, [{constants} + 64]",
+                "vpbroadcastq zmm24, [{constants} + 72]",
+                halves!("l", "" [4 5 6 7 8], 2 8, [0 1 2 3 4]),
+                halves!("l", 1 [4 5 6 7 8], 2 9, [0 1 2 3 4]),
+                excess!(4),
+                halves!("h", "" [5 6 7 8 9], 2 8, [0 1 2 3 4]),
+                halves!("h", 1 [5 6 7 8 9], 2 9, [0 1 2 3 4]),
+                add_excess!(5),
+                $($template,)*
+            ],
+            constants = in(reg) $constants,
+            out("zmm20") _, out("zmm21") _, out("zmm22") _, out("zmm23") _, out("zmm24") _,
+            out("zmm27") _, out("zmm28") _, out("zmm29") _,
         )
     };
 }
@@ -163,12 +225,18 @@ impl Pair {
         }
     }
 
-    /// `a^2` and `c^2`.
+    /// `a^2` and `c^2`, both plus `2 HALF p 2^260`: columns start with a half, except the one that is not doubled.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn squares([a, c]: [&Columns; 2]) -> Self {
-        let zero = [_mm512_setzero_si512(); LIMBS];
-        let mut pair = Self::new([&zero; 2]);
+    fn squares<F: Modulus, const HALF: usize>([a, c]: [&Columns; 2]) -> Self {
+        let start = broadcast(
+            &const {
+                let mut half = Constants::<F>::MULTIPLES[HALF];
+                half[LIMBS - 1] *= 2;
+                half
+            },
+        );
+        let mut pair = Self::new([&start; 2]);
         // SAFETY: the instructions are those of the function's features.
         unsafe {
             on_pair!(
@@ -193,12 +261,11 @@ impl Pair {
         pair
     }
 
-    /// The reduction described at [`mul`](super::mul).
+    /// The reduction described at [`mul`](super::mul). With `CARRY` columns are carried, and not masked.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn reduce<F: Modulus>(mut self) -> [Columns; 2] {
+    fn reduce<F: Modulus, const CARRY: bool>(mut self) -> [Columns; 2] {
         let () = Constants::<F>::CHECKED;
-        let pair = &mut self;
         let constants: &Reduction = const {
             &Reduction {
                 shift: Constants::<F>::SHIFT,
@@ -206,47 +273,14 @@ impl Pair {
                 negative_inverse: Constants::<F>::NEG_INV,
             }
         };
+        let pair = &mut self;
         // SAFETY: the instructions are those of the function's features, and read eleven words at `constants`.
         unsafe {
-            on_pair!(
-                pair,
-                [
-                    "vpbroadcastq zmm20, [{constants}]",
-                    "vpbroadcastq zmm21, [{constants} + 8]",
-                    "vpbroadcastq zmm22, [{constants} + 16]",
-                    "vpbroadcastq zmm23, [{constants} + 24]",
-                    "vpbroadcastq zmm24, [{constants} + 32]",
-                    shift!(0, 1, [1 2 3 4 5], [2 3 4 5 6]),
-                    "vpbroadcastq zmm27, [{constants} + 80]",
-                    shift!(1, 2, [2 3 4 5 6], [3 4 5 6 7]),
-                    "vpxord zmm28, zmm28, zmm28",
-                    "vpxord zmm29, zmm29, zmm29",
-                    shift!(2, 3, [3 4 5 6 7], [4 5 6 7 8]),
-                    excess!(3),
-                    halves!("l", "" [4 5 6 7 8], "" 3, [0 1 2 3 4]),
-                    halves!("l", 1 [4 5 6 7 8], 1 3, [0 1 2 3 4]),
-                    add_excess!(4),
-                    // The multiples of `p` that clear the last column.
-                    "vpmadd52luq zmm28, zmm4, zmm27",
-                    "vpmadd52luq zmm29, zmm14, zmm27",
-                    halves!("h", "" [5 6 7 8 9], "" 3, [0 1 2 3 4]),
-                    halves!("h", 1 [5 6 7 8 9], 1 3, [0 1 2 3 4]),
-                    "vpbroadcastq zmm20, [{constants} + 40]",
-                    "vpbroadcastq zmm21, [{constants} + 48]",
-                    "vpbroadcastq zmm22, [{constants} + 56]",
-                    "vpbroadcastq zmm23, [{constants} + 64]",
-                    "vpbroadcastq zmm24, [{constants} + 72]",
-                    halves!("l", "" [4 5 6 7 8], 2 8, [0 1 2 3 4]),
-                    halves!("l", 1 [4 5 6 7 8], 2 9, [0 1 2 3 4]),
-                    excess!(4),
-                    halves!("h", "" [5 6 7 8 9], 2 8, [0 1 2 3 4]),
-                    halves!("h", 1 [5 6 7 8 9], 2 9, [0 1 2 3 4]),
-                    add_excess!(5),
-                ],
-                constants = in(reg) constants,
-                out("zmm20") _, out("zmm21") _, out("zmm22") _, out("zmm23") _, out("zmm24") _,
-                out("zmm27") _, out("zmm28") _, out("zmm29") _,
-            );
+            if CARRY {
+                reduce_pair!(pair, constants, carry!(5, 6), carry!(6, 7), carry!(7, 8), carry!(8, 9),);
+            } else {
+                reduce_pair!(pair, constants,);
+            }
         }
         let Self { s, t } = self;
         [[s[5], s[6], s[7], s[8], s[9]], [t[5], t[6], t[7], t[8], t[9]]]
@@ -261,17 +295,31 @@ pub(crate) fn dot_columns_pair<F: Modulus, const T: usize>(
     starts: [&Columns; 2],
     terms: [[[&Columns; 2]; T]; 2],
 ) -> [Columns; 2] {
+    dot::<T>(starts, terms).reduce::<F, false>()
+}
+
+/// The values of [`dot_columns_pair`] for multiplication: carried, and not masked.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(crate) fn dot_factors_pair<F: Modulus, const T: usize>(terms: [[[&Columns; 2]; T]; 2]) -> [Columns; 2] {
+    let zero = [_mm512_setzero_si512(); LIMBS];
+    dot::<T>([&zero; 2], terms).reduce::<F, true>()
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn dot<const T: usize>(starts: [&Columns; 2], terms: [[[&Columns; 2]; T]; 2]) -> Pair {
     let mut pair = Pair::new(starts);
     let [first, second] = terms;
     for k in 0..T {
         pair.add(first[k], second[k]);
     }
-    pair.reduce::<F>()
+    pair
 }
 
-/// `a^2 2^-260` and `c^2 2^-260`, as [`dot_columns_pair`].
+/// `a^2 2^-260` and `c^2 2^-260`, both plus `2 HALF p`, as [`dot_columns_pair`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(crate) fn square_columns_pair<F: Modulus>(a: &Columns, c: &Columns) -> [Columns; 2] {
-    Pair::squares([a, c]).reduce::<F>()
+pub(crate) fn square_columns_pair<F: Modulus, const HALF: usize>(a: &Columns, c: &Columns) -> [Columns; 2] {
+    Pair::squares::<F, HALF>([a, c]).reduce::<F, false>()
 }

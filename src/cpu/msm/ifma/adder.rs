@@ -7,7 +7,8 @@
 //! - A point is kept as columns that are neither reduced nor carried. A sum is *minus* `P + Q`, for
 //!   `-y = l (x - x_P) + y_P` is a product that starts at `y_P`, without a subtraction; callers choose the leaves'
 //!   signs such that a tree's root comes out right. A level adds at most `5 p` to the range of `y`.
-//! - `x = l^2 - x_P - x_Q` doubles its range. It is reduced only if an operand is a sum that was not ([`Mark::raw`]).
+//! - `x = l^2 - x_P - x_Q` multiplies its range. It is reduced only if an operand is a sum that was not ([`Mark::raw`]). The
+//!   square's columns start at `6 p` instead of 0, so that most differences are not negative.
 //! - The main path looks for no exceptions. A pair with equal `x` makes a chain's product 0, which is seen
 //!   before the inversion; identities are known from the [`Mark`]s. Only then is the forward pass done again, carefully:
 //!   denominators are replaced in the lanes that need it, still eight at a time, so exceptions cost little even where they
@@ -18,8 +19,8 @@
 //! as `2^262 / d`, slopes are then `l 2^258`, their squares `l^2 2^256`, and `l 2^258` times `4 (x - x_P) 2^256` has the
 //! points' factor again.
 //!
-//! Cost of eight additions on G1: 586 multiply-adds for five products and a square, about 160 instructions for
-//! their carries, 65 for sums and differences.
+//! Cost of eight additions on G1: 586 multiply-adds for five products and a square, 124 instructions for their
+//! carries, 40 for sums and differences; 26 more where `x` is reduced.
 
 use std::arch::x86_64::*;
 
@@ -31,8 +32,8 @@ use crate::cpu::field::ifma::*;
 /// Levels of additions: no sum may be of more than `2^DEPTH` leaves.
 pub(super) const DEPTH: usize = 5;
 
-/// The range of `x`, in multiples of `p`: a sum of operands in `0..2`.
-type X<const D: usize> = Ext<Fq, D, 4, 2>;
+/// The range of `x`, in multiples of `p`: a sum of operands in `0..2`, plus 6. No value is negative, but columns are.
+type X<const D: usize> = Ext<Fq, D, 1, 8>;
 /// The range of `y`: of a leaf, and [`DEPTH`] times a product more.
 type Y<const D: usize> = Ext<Fq, D, 1, { 2 + 5 * DEPTH }>;
 
@@ -66,7 +67,7 @@ struct Mark {
 /// What the forward pass leaves to the backward pass of a step, by chain.
 #[derive(Clone, Copy)]
 struct Forward<const D: usize> {
-    denominators: [ExtFactor<Fq, D, 12>; CHAINS],
+    denominators: [ExtFactor<Fq, D, 18>; CHAINS],
     /// The products of the denominators before these.
     prefixes: [ExtFactor<Fq, D, 2>; CHAINS],
 }
@@ -210,13 +211,8 @@ impl<const D: usize> Slots<D> {
         }
         let steps = pairs.as_chunks::<CHAINS>().0;
         for (step, pairs) in steps.iter().enumerate().rev() {
-            if let Some(before) = step.checked_sub(1) {
-                fetch(&self.steps[before]);
-                for &slot in steps[before].as_flattened() {
-                    fetch(&self.slots[slot as usize]);
-                }
-            }
-            self.backward(step, pairs, &mut inverses, &mut ahead);
+            let before = step.saturating_sub(1);
+            self.backward(step, pairs, (before, &steps[before]), &mut inverses, &mut ahead);
         }
     }
 
@@ -243,12 +239,13 @@ impl<const D: usize> Slots<D> {
         ahead: &mut Ahead<'_, F>,
     ) -> [ExtFactor<Fq, D, 2>; CHAINS] {
         let one = ExtFactor::<Fq, D, 2>::splat(const { &relimb(power_of_two::<Fq>(260)) });
-        let mut prefixes = [one; CHAINS];
         self.special.clear();
         let pairs = pairs.as_chunks::<CHAINS>().0;
-        if self.steps.len() < pairs.len() {
-            self.steps.resize(pairs.len(), Forward { denominators: [one.widen(); CHAINS], prefixes });
+        if self.steps.len() < pairs.len() + 1 {
+            let empty = Forward { denominators: [one.widen(); CHAINS], prefixes: [one; CHAINS] };
+            self.steps.resize(pairs.len() + 1, empty);
         }
+        self.steps[0].prefixes = [one; CHAINS];
         for (index, step) in pairs.iter().enumerate() {
             ahead.prefetch();
             if let Some(next) = pairs.get(index + 1) {
@@ -267,17 +264,18 @@ impl<const D: usize> Slots<D> {
                     self.classify(step[chain], &mut denominators[chain]);
                 }
             }
-            self.steps[index] = Forward { denominators, prefixes };
-            prefixes = products(&denominators, &prefixes);
+            let (steps, next) = self.steps.split_at_mut(index + 1);
+            steps[index].denominators = denominators;
+            next[0].prefixes = products(&denominators, &steps[index].prefixes);
         }
-        prefixes
+        self.steps[pairs.len()].prefixes
     }
 
     /// `x_Q - x_P`
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn denominator(&self, [p, q]: [u32; 2]) -> ExtFactor<Fq, D, 12> {
-        let difference: Ext<Fq, D, 6, 6> = self.slots[q as usize].x.sub(self.slots[p as usize].x);
+    fn denominator(&self, [p, q]: [u32; 2]) -> ExtFactor<Fq, D, 18> {
+        let difference: Ext<Fq, D, 9, 9> = self.slots[q as usize].x.sub(self.slots[p as usize].x);
         difference.factor()
     }
 
@@ -293,11 +291,11 @@ impl<const D: usize> Slots<D> {
     #[cold]
     #[inline(never)]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn classify(&mut self, [first, second]: [u32; 2], denominator: &mut ExtFactor<Fq, D, 12>) {
+    fn classify(&mut self, [first, second]: [u32; 2], denominator: &mut ExtFactor<Fq, D, 18>) {
         let (p, q) = (&self.slots[first as usize], &self.slots[second as usize]);
         let [at_p, at_q] = [first, second].map(|slot| self.marks[slot as usize].identity);
         let finite = !(at_p | at_q);
-        let difference: Ext<Fq, D, 6, 6> = q.x.sub(p.x);
+        let difference: Ext<Fq, D, 9, 9> = q.x.sub(p.x);
         let equal = difference.zero_lanes() & finite;
         let mut double = 0;
         if equal != 0 {
@@ -322,13 +320,16 @@ impl<const D: usize> Slots<D> {
         &mut self,
         step: usize,
         pairs: &[[u32; 2]; CHAINS],
+        next: (usize, &[[u32; 2]; CHAINS]),
         inverses: &mut [ExtFactor<Fq, D, 2>; CHAINS],
         ahead: &mut Ahead<'_, F>,
     ) {
+        self.fetch(next, 0);
         ahead.prefetch();
         let Forward { denominators, prefixes } = &self.steps[step];
         let inverse: [ExtFactor<Fq, D, 2>; CHAINS] = products(prefixes, inverses);
         *inverses = products(denominators, inverses);
+        self.fetch(next, 1);
         ahead.prefetch();
         let mut rise = [self.rise(pairs[0]), self.rise(pairs[1]), self.rise(pairs[2]), self.rise(pairs[3])];
         let special = self.special.as_chunks::<CHAINS>().0.get(step).copied();
@@ -339,15 +340,18 @@ impl<const D: usize> Slots<D> {
             exception = Some((special, self.operands(pairs)));
         }
         let slope: [ExtFactor<Fq, D, 4>; CHAINS] = products(&rise, &inverse);
+        self.fetch(next, 2);
         ahead.prefetch();
-        let [s0, s1] = ExtFactor::square_pair(&slope[0], &slope[1]);
-        let [s2, s3] = ExtFactor::square_pair(&slope[2], &slope[3]);
+        // Six multiples more than the square, for no difference to be negative.
+        let [s0, s1] = ExtFactor::square_pair::<3, 8>(&slope[0], &slope[1]);
+        let [s2, s3] = ExtFactor::square_pair::<3, 8>(&slope[2], &slope[3]);
         let run = [
             self.abscissa(pairs[0], s0),
             self.abscissa(pairs[1], s1),
             self.abscissa(pairs[2], s2),
             self.abscissa(pairs[3], s3),
         ];
+        self.fetch(next, 3);
         ahead.prefetch();
         for chain in (0..CHAINS).step_by(2) {
             let [first, second] = [pairs[chain][0] as usize, pairs[chain + 1][0] as usize];
@@ -365,29 +369,49 @@ impl<const D: usize> Slots<D> {
         }
     }
 
+    /// Asks for what the backward pass needs of a chain in a step.
+    #[inline(always)]
+    fn fetch(&self, (step, pairs): (usize, &[[u32; 2]; CHAINS]), chain: usize) {
+        fetch(&self.steps[step].denominators[chain]);
+        fetch(&self.steps[step].prefixes[chain]);
+        fetch(&self.slots[pairs[chain][0] as usize]);
+        fetch(&self.slots[pairs[chain][1] as usize]);
+    }
+
     /// Writes a sum's `x`, the given square of the slope less the operands', over that of `P`; returns `4 (x - x_P)`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn abscissa(&mut self, [first, second]: [u32; 2], square: Ext<Fq, D, 0, 2>) -> ExtFactor<Fq, D, 32> {
+    fn abscissa(&mut self, [first, second]: [u32; 2], square: Ext<Fq, D, 0, 8>) -> ExtFactor<Fq, D, 40> {
         let [first, second] = [first as usize, second as usize];
-        let [p, q] = [self.slots[first].x, self.slots[second].x];
         if self.marks[first].raw | self.marks[second].raw {
-            let both: Ext<Fq, D, 8, 4> = p.add(q);
-            let difference: Ext<Fq, D, 4, 10> = square.sub(both);
-            let x = difference.reduce();
-            self.slots[first].x = x.widen();
-            self.marks[first].raw = false;
-            let difference: Ext<Fq, D, 2, 6> = x.sub(p);
-            difference.quadruple::<8, 24>().factor()
-        } else {
-            let (p, q) = (p.narrow::<0, 2>(), q.narrow::<0, 2>());
-            let both: Ext<Fq, D, 0, 4> = p.add(q);
-            let x: X<D> = square.sub(both);
-            self.slots[first].x = x;
-            self.marks[first].raw = true;
-            let difference: Ext<Fq, D, 6, 2> = x.sub(p);
-            difference.quadruple::<24, 8>().factor()
+            return self.reduced_abscissa([first, second], square);
         }
+        // Reduced: below `2 p`.
+        let [p, q] = [self.slots[first].x.narrow::<0, 2>(), self.slots[second].x.narrow::<0, 2>()];
+        let both: Ext<Fq, D, 0, 4> = p.add(q);
+        let x: Ext<Fq, D, 4, 8> = square.sub(both);
+        let difference: Ext<Fq, D, 6, 8> = x.sub(p);
+        self.slots[first].x = x.narrow();
+        self.marks[first].raw = true;
+        difference.quadruple::<24, 32>().nonnegative_factor()
+    }
+
+    /// As [`Self::abscissa`], for operands that are not reduced; the sum is.
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn reduced_abscissa(
+        &mut self,
+        [first, second]: [usize; 2],
+        square: Ext<Fq, D, 0, 8>,
+    ) -> ExtFactor<Fq, D, 40> {
+        let [p, q] = [self.slots[first].x, self.slots[second].x];
+        let both: Ext<Fq, D, 2, 16> = p.add(q);
+        let difference: Ext<Fq, D, 16, 10> = square.sub(both);
+        let x = difference.reduce();
+        self.slots[first].x = x.widen();
+        self.marks[first].raw = false;
+        let difference: Ext<Fq, D, 8, 2> = x.sub(p.narrow::<0, 8>());
+        difference.quadruple::<32, 8>().factor()
     }
 
     /// The slots of a step's pairs, before they are overwritten.
@@ -455,12 +479,9 @@ fn products<const D: usize, const A: usize, const B: usize, const C: usize>(
     a: &[ExtFactor<Fq, D, A>; CHAINS],
     b: &[ExtFactor<Fq, D, B>; CHAINS],
 ) -> [ExtFactor<Fq, D, C>; CHAINS] {
-    let nothing = Ext::<Fq, D, 0, 0>::new([Wide::new(zero()); D]);
-    let [p0, p1]: [Ext<Fq, D, 0, C>; 2] =
-        ExtFactor::mul_add_pair([&nothing; 2], [&a[0], &a[1]], [&b[0], &b[1]]);
-    let [p2, p3]: [Ext<Fq, D, 0, C>; 2] =
-        ExtFactor::mul_add_pair([&nothing; 2], [&a[2], &a[3]], [&b[2], &b[3]]);
-    [p0.factor(), p1.factor(), p2.factor(), p3.factor()]
+    let [p0, p1] = ExtFactor::mul_pair([&a[0], &a[1]], [&b[0], &b[1]]);
+    let [p2, p3] = ExtFactor::mul_pair([&a[2], &a[3]], [&b[2], &b[3]]);
+    [p0, p1, p2, p3]
 }
 
 /// Coefficient `i` of points given as lines of memory, a line holding two: `x` and `y`, or those of `x` and then those
