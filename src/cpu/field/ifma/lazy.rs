@@ -5,6 +5,7 @@ use std::hint::cold_path;
 use std::marker::PhantomData;
 
 use super::constants::{Constants, LIMBS, MASK, MAX_BOUND, Modulus, product_bound};
+use super::pair::dot_columns_pair;
 
 /// Five vectors of eight 64-bit lanes; the value of a lane is `sum_i limb[i] 2^(52 i)`.
 pub(crate) type Columns = [__m512i; LIMBS];
@@ -376,38 +377,6 @@ pub(crate) fn mul_columns<F: Modulus>(a: &Columns, b: &Columns) -> Columns {
         }
     }
     reduce_product::<F>(t)
-}
-
-/// Two values `start + 2^-260 sum_k a_k b_k` of `T` products each, in the sense of [`mul_columns`], interleaved: the
-/// chains of one product alone leave the multiplier idle, and a processor's window is too short to find the next one
-/// by itself. A start costs nothing: it is what the upper columns are at first.
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(crate) fn dot_columns_pair<F: Modulus, const T: usize>(
-    starts: [&Columns; 2],
-    terms: [[[&Columns; 2]; T]; 2],
-) -> [Columns; 2] {
-    let zero = _mm512_setzero_si512();
-    let [[s5, s6, s7, s8, s9], [t5, t6, t7, t8, t9]] = starts.map(|start| *start);
-    let mut s = [zero, zero, zero, zero, zero, s5, s6, s7, s8, s9];
-    let mut t = [zero, zero, zero, zero, zero, t5, t6, t7, t8, t9];
-    for ([a, b], [c, d]) in terms[0].into_iter().zip(terms[1]) {
-        for i in 0..LIMBS {
-            for j in 0..LIMBS {
-                s[i + j] = _mm512_madd52lo_epu64(s[i + j], a[i], b[j]);
-                t[i + j] = _mm512_madd52lo_epu64(t[i + j], c[i], d[j]);
-                s[i + j + 1] = _mm512_madd52hi_epu64(s[i + j + 1], a[i], b[j]);
-                t[i + j + 1] = _mm512_madd52hi_epu64(t[i + j + 1], c[i], d[j]);
-            }
-        }
-    }
-    for i in 0..LIMBS - 1 {
-        shift_step::<F>(&mut s, i);
-        shift_step::<F>(&mut t, i);
-    }
-    montgomery_step::<F>(&mut s, LIMBS - 1);
-    montgomery_step::<F>(&mut t, LIMBS - 1);
-    [[s[5], s[6], s[7], s[8], s[9]], [t[5], t[6], t[7], t[8], t[9]]]
 }
 
 #[inline]

@@ -18,6 +18,7 @@ mod constants;
 mod extension;
 mod layout;
 mod lazy;
+mod pair;
 mod prepared;
 mod slices;
 mod sum;
