@@ -1,11 +1,12 @@
 //! The factors of a transform that are not the roots of its passes.
 
-use std::arch::x86_64::_mm512_setzero_si512;
-
 use ark_ff::{FftField, Field};
 
 use crate::cpu::field::ifma::*;
 use crate::ntt::{Direction, Transform};
+
+/// A product of a value below this multiple of `p` with a factor is below `3 p`.
+pub(super) const TWISTED: usize = 78;
 
 /// What the results of a first pass are multiplied by, lanes in `LANE_ORDER`.
 #[allow(clippy::large_enum_variant, reason = "a task has two of them")]
@@ -24,16 +25,18 @@ impl<F: Modulus + FftField> Twist<'_, F> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(super) fn apply(&mut self, tile: usize, values: &mut [Columns; 8]) {
-        let zero = [_mm512_setzero_si512(); 5];
         for pair in (0..8).step_by(2) {
             let [i, k] = [LANE_ORDER[pair], LANE_ORDER[pair + 1]];
             let [v, w] = match self {
                 Self::Table(factors) => [factors[8 * tile + i], factors[8 * tile + k]],
                 Self::Powers(powers) => [powers.next(i % CHAINS), powers.next(k % CHAINS)],
             };
-            let (a, b) = (carry_unmasked(&values[pair]), carry_unmasked(&values[pair + 1]));
-            let products = dot_columns_pair::<F, 1>([&zero; 2], [[[&a, &v]], [[&b, &w]]]);
-            [values[pair], values[pair + 1]] = products;
+            let [a, b] = [&values[pair], &values[pair + 1]];
+            let [a, b] = [carry_unmasked(a), carry_unmasked(b)];
+            let (a, b) = (Factor::<F, TWISTED>::from_limbs(a), Factor::<F, TWISTED>::from_limbs(b));
+            let (v, w) = (Factor::<F, 2>::from_limbs(v), Factor::<F, 2>::from_limbs(w));
+            let (a, b) = mul_pair::<F, _, _, 3>(&a, &v, &b, &w);
+            [values[pair], values[pair + 1]] = [a.into_columns(), b.into_columns()];
         }
     }
 }

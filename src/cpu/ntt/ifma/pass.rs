@@ -3,7 +3,7 @@
 use ark_ff::FftField;
 
 use super::butterflies::{Range, first_levels, later_levels};
-use super::factors::Twist;
+use super::factors::{TWISTED, Twist};
 use super::place::{Elements, Place, Tiles, prefetch_lines};
 use super::reverse;
 use crate::cpu::field::ifma::*;
@@ -17,8 +17,6 @@ const AHEAD_OF_STORES: usize = 8;
 const LINES: usize = 4;
 /// Transforms of more levels would lose the tiles from the second-level cache before they write them; they ask for one at a time.
 const MAX_EARLY: u32 = 9;
-/// A product of a value below this multiple of `p` with one of a [`Twist`]'s is below `Tiles::BOUND p`.
-const TWISTED: usize = 78;
 /// Just scaled elements are below this multiple of `p`.
 const SCALED: usize = 2;
 
