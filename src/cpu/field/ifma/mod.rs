@@ -24,11 +24,11 @@ mod slices;
 mod sum;
 
 pub(crate) use batch::{CHAINS, invert_chains};
-pub(crate) use constants::{Constants, MAX_BOUND, Modulus, power_of_two, relimb};
+pub(crate) use constants::{Constants, MAX_BOUND, Modulus, power_of_two, product_bound, relimb};
 pub(crate) use extension::{Ext, ExtFactor};
 pub(crate) use layout::*;
 pub(crate) use lazy::*;
-pub(crate) use prepared::{MAX_TERMS, Prepared, PreparedLanes, PreparedSums, mul_prepared_pair};
+pub(crate) use prepared::{MAX_TERMS, Prepared, PreparedLanes, PreparedSums, mul_centred};
 pub(crate) use slices::{AHEAD, load_at, prefetch, store_at};
 pub(crate) use sum::{MAX_PRODUCTS, Sums};
 

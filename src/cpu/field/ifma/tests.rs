@@ -188,18 +188,18 @@ fn constants<F: Modulus>() {
         each.rotate_left(k);
         let each: [F; 8] = std::array::from_fn(|l| each[l % 5]);
         let many = PreparedLanes::new(&factors(&each).widen());
-        let start = broadcast(&Constants::<F>::MULTIPLES[7]);
+        let lift = broadcast(&Constants::<F>::MULTIPLES[3]);
         for values in samples::<F, 84>(&mut rng, RANDOM / 5).chunks(8) {
             let a = Lazy::<F, 84>::new(from_lanes(values.try_into().unwrap()));
             let one = lanes(v.mul(&a).carry::<6>().limbs());
             let swapped = a.permute(partner());
-            let (s, t) = mul_prepared_pair(a.limbs(), &v, swapped.limbs(), &w, &start);
-            let (s, t) = (lanes(&carry(&s)), lanes(&carry(&t)));
+            let [s, t] = mul_centred(&[*a.limbs(), *swapped.limbs()], &w);
+            let [s, t] = [s, t].map(|t| lanes(Lazy::<F, 6>::new(carry(&add(&t, &lift))).limbs()));
             let m = many.mul(&a);
             let m = lanes(Lazy::<F, 2>::new(clean(m.limbs())).limbs());
             for (l, a) in values.iter().enumerate() {
                 assert_eq!(value::<F>(&one[l]), value::<F>(a) * x);
-                assert_eq!(value::<F>(&s[l]), value::<F>(a) * x);
+                assert_eq!(value::<F>(&s[l]), value::<F>(a) * next);
                 assert_eq!(value::<F>(&t[l]), value::<F>(&values[l ^ 1]) * next);
                 assert_eq!(value::<F>(&m[l]), value::<F>(a) * each[l]);
             }
