@@ -1,15 +1,16 @@
 //! Signed digits of scalars of any width.
 //!
-//! A scalar `v`, taken as the integer of smallest magnitude in its class, is written
+//! A scalar `v`, taken as the integer of smallest magnitude in its class, is written with `r(o) = round(v / 2^o)`, halves
+//! rounded up, as
 //!
 //! ```text
-//! v = sum_k d_k 2^(o_k),     -2^(w_k - 1) <= d_k < 2^(w_k - 1),     o_(k+1) = o_k + w_k,
+//! v = sum_k d_k 2^(o_k),     d_k = r(o_k) - 2^(w_k) r(o_k + w_k),     o_(k+1) = o_k + w_k,     o_0 = 0,
 //! ```
 //!
-//! the last digit also reaching `2^(w - 1)`. Adding `B = sum_(k < last) 2^(o_k + w_k - 1)` makes all digits but the last
-//! plain bit fields, `d_k = field_k(v + B) - 2^(w_k - 1)`: each is found on its own, no carry runs along, and the two's
-//! complement of a negative `v` needs no treatment of its own. With `T` bits in all, `v` fits if `|v| <= 2^(T - 1)`.
-//! Scalars near 0 (also from below) have no other than low digits.
+//! the last digit being `r(o_k)` alone. Rounding moves a quotient by at most a half, so `|d_k| <= 2^(w_k - 1)`; for the last
+//! digit this holds if `|v| <= 2^(T - 1)` with `T` bits in all. Since `r(o)` is `floor(v / 2^o)` plus the bit below, a digit
+//! is told by its own bits in two's complement and the one below them (Booth's recoding): each is found on its own, no carry
+//! runs along. Scalars near 0 (also from below) have no other than low digits.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -17,8 +18,9 @@ use std::ops::Range;
 use ark_ff::PrimeField;
 use rayon::prelude::*;
 
-use crate::cpu::pages::advise_large;
-use crate::element::{Scalar, Signed};
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::field::ifma::Ifma;
+use crate::element::{Fr, Scalar, Signed};
 
 /// One digit position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,38 @@ pub(super) struct Digit {
     pub level: usize,
     /// Digits of the same set are summed together.
     pub set: usize,
+}
+
+/// A digit as it is sorted: the number of its bucket, which is its magnitude less 1, and below it its sign. The digit 0,
+/// which has no bucket, has the highest number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Code(u32);
+
+impl Code {
+    #[inline(always)]
+    pub fn new(digit: i32) -> Self {
+        let sign = digit >> 31;
+        Self((((digit ^ sign) - sign).wrapping_sub(1) as u32) << 1 | sign as u32 & 1)
+    }
+
+    #[inline(always)]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub fn bucket(self) -> usize {
+        (self.0 >> 1) as usize
+    }
+
+    #[inline(always)]
+    pub fn negative(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    pub fn is_zero(self) -> bool {
+        self == Self::new(0)
+    }
 }
 
 /// The sizes of a list of scalars: what the cost of their sum depends on.
@@ -64,6 +98,24 @@ impl Sizes {
         let borrow = limbs[..top].iter().all(|&limb| limb == 0);
         let head = limbs[top] - borrow as u64;
         self.counts[64 * top + (u64::BITS - head.leading_zeros()) as usize] += 1;
+    }
+
+    /// Counts a scalar in two's complement.
+    #[inline(always)]
+    fn count_signed(&mut self, limbs: [u64; 4]) {
+        let sign = (limbs[3] as i64 >> 63) as u64;
+        let top = limbs[3] ^ sign;
+        // What is below does not matter then.
+        if top & top.wrapping_sub(1) != 0 {
+            self.counts[3 * 64 + (u64::BITS - top.leading_zeros()) as usize] += 1;
+            return;
+        }
+        let mut carry = sign != 0;
+        self.count(limbs.map(|limb| {
+            let (limb, out) = (limb ^ sign).carrying_add(0, carry);
+            carry = out;
+            limb
+        }));
     }
 
     /// Of two lists together.
@@ -101,18 +153,24 @@ impl Sizes {
 /// Scalars ready to be read digit by digit.
 pub(super) enum Prepared<'a, F, S> {
     /// At most 64 bits: read where they are.
-    Narrow { scalars: &'a [S], bias: i128, field: PhantomData<F> },
-    /// The two's complement of `v + B`; each limb's values lie together, since a digit is read from all scalars in turn.
-    Wide { limbs: [Vec<u64>; 4] },
+    Narrow { scalars: &'a [S], field: PhantomData<F> },
+    /// In two's complement; each limb's values lie together, since a digit is read from all scalars in turn.
+    Wide { limbs: [&'a [u64]; 4] },
 }
 
 impl<'a, F: PrimeField, S: Scalar<F>> Prepared<'a, F, S> {
     /// Scalars that are worth a task.
     const PART: usize = 1 << 13;
+    const IS_WIDE: bool = S::BITS > 64;
 
-    /// Measures scalars and makes them ready for [`Self::prepare`].
-    pub fn new(scalars: &'a [S]) -> (Sizes, Self) {
-        if S::BITS <= 64 {
+    /// How many words of memory scalars need.
+    pub fn room(scalars: &[S]) -> usize {
+        if Self::IS_WIDE { 4 * scalars.len() } else { 0 }
+    }
+
+    /// Measures scalars and makes them ready in memory of [`Self::room`].
+    pub fn new(scalars: &'a [S], room: &'a mut [u64]) -> (Sizes, Self) {
+        if !Self::IS_WIDE {
             let measure = |part: &[S]| {
                 let mut sizes = Sizes::EMPTY;
                 part.iter().for_each(|scalar| sizes.count(scalar.to_signed().magnitude));
@@ -123,90 +181,126 @@ impl<'a, F: PrimeField, S: Scalar<F>> Prepared<'a, F, S> {
             } else {
                 scalars.par_chunks(Self::PART).map(measure).reduce(|| Sizes::EMPTY, Sizes::plus)
             };
-            return (sizes, Self::Narrow { scalars, bias: 0, field: PhantomData });
-        }
-        let mut limbs = [const { Vec::new() }; 4];
-        for limb in &mut limbs {
-            limb.reserve_exact(scalars.len());
-            advise_large(limb);
-            limb.resize(scalars.len(), 0);
+            return (sizes, Self::Narrow { scalars, field: PhantomData });
         }
         let measure = |(mut part, scalars): ([&mut [u64]; 4], &[S])| {
+            to_signed::<F, S>(scalars, &mut part);
             let mut sizes = Sizes::EMPTY;
-            for (i, scalar) in scalars.iter().enumerate() {
-                let Signed { negative, magnitude } = scalar.to_signed();
-                sizes.count(magnitude);
-                // -m = !m + 1
-                let mask = (negative as u64).wrapping_neg();
-                let mut carry = negative;
-                for (limb, magnitude) in part.iter_mut().zip(magnitude) {
-                    (limb[i], carry) = (magnitude ^ mask).carrying_add(0, carry);
-                }
+            let [a, b, c, d] = part;
+            for (((&mut a, &mut b), &mut c), &mut d) in a.iter_mut().zip(b).zip(c).zip(d) {
+                sizes.count_signed([a, b, c, d]);
             }
             sizes
         };
-        let parts = Self::parts(&mut limbs).zip(scalars.par_chunks(Self::PART));
+        let (low, high) = room.split_at_mut(2 * scalars.len());
+        let ((a, b), (c, d)) = (low.split_at_mut(scalars.len()), high.split_at_mut(scalars.len()));
+        let parts = {
+            let [a, b, c, d] = [&mut *a, b, c, d].map(|limb| limb.par_chunks_mut(Self::PART));
+            a.zip(b).zip(c.zip(d)).map(|((a, b), (c, d))| [a, b, c, d]).zip(scalars.par_chunks(Self::PART))
+        };
         let sizes = parts.map(measure).reduce(|| Sizes::EMPTY, Sizes::plus);
-        (sizes, Self::Wide { limbs })
+        (sizes, Self::Wide { limbs: [a, b, c, d] })
     }
 
-    /// All limbs of [`Self::PART`] scalars at a time.
-    fn parts(limbs: &mut [Vec<u64>; 4]) -> impl IndexedParallelIterator<Item = [&mut [u64]; 4]> {
-        let [a, b, c, d] = limbs.each_mut().map(|limb| limb.par_chunks_mut(Self::PART));
-        a.zip(b).zip(c.zip(d)).map(|((a, b), (c, d))| [a, b, c, d])
-    }
-
-    /// For reading the given digits, in ascending order: adds `B`. To be called once.
-    pub fn prepare(&mut self, digits: &[Digit]) {
-        let halves = digits.iter().filter(|digit| !digit.last).map(|digit| digit.offset + digit.width - 1);
-        match self {
-            Self::Narrow { bias, .. } => *bias = halves.map(|bit| 1i128 << bit).sum(),
-            Self::Wide { limbs } => {
-                let mut bias = [0u64; 4];
-                halves.for_each(|bit| bias[bit as usize / 64] |= 1 << (bit % 64));
-                Self::parts(limbs).for_each(|[a, b, c, d]| {
-                    for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
-                        let mut carry = false;
-                        for (limb, bias) in [a, b, c, d].into_iter().zip(bias) {
-                            (*limb, carry) = limb.carrying_add(bias, carry);
-                        }
-                    }
-                });
-            }
+    /// One digit of each scalar of the range.
+    ///
+    /// # Panics
+    /// If `out` is not as long as the range.
+    pub fn read(&self, digit: &Digit, range: Range<usize>, out: &mut [Code]) {
+        #[cfg(target_arch = "x86_64")]
+        if Ifma::new().is_some() {
+            // SAFETY: the processor has the instructions.
+            return unsafe { self.read_avx512(digit, range, out) };
         }
+        self.read_anywhere(digit, range, out);
     }
 
-    /// Appends one digit of each scalar of the range.
-    pub fn read(&self, digit: &Digit, range: Range<usize>, out: &mut Vec<i32>) {
+    /// [`Self::read`] compiled for longer vectors.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn read_avx512(&self, digit: &Digit, range: Range<usize>, out: &mut [Code]) {
+        self.read_anywhere(digit, range, out);
+    }
+
+    #[inline(always)]
+    fn read_anywhere(&self, digit: &Digit, range: Range<usize>, out: &mut [Code]) {
         let Digit { offset, width, last, .. } = *digit;
-        let (mask, half) = ((1i64 << width) - 1, 1i64 << (width - 1));
-        let field = |shifted: i64| if last { shifted as i32 } else { ((shifted & mask) - half) as i32 };
+        assert_eq!(range.len(), out.len());
+        // From `v / 2^(o - 1)`, of which so many bits tell the digit. The last one's highest is its sign.
+        let unused = 32 - (width + 1 + last as u32);
+        let field = |twice: i32| Code::new((((twice << unused) >> unused) + 1) >> 1);
         match self {
-            Self::Narrow { scalars, bias, .. } => out.extend(scalars[range].iter().map(|scalar| {
-                let Signed { negative, magnitude: [magnitude, ..] } = scalar.to_signed();
-                let value = if negative { -(magnitude as i128) } else { magnitude as i128 };
-                field(((value + bias) >> offset) as i64)
-            })),
+            Self::Narrow { scalars, .. } => {
+                let scalars = &scalars[range];
+                let (up, down) = if offset == 0 { (1, 0) } else { (0, offset - 1) };
+                if S::BITS < 64 {
+                    for (out, scalar) in out.iter_mut().zip(scalars) {
+                        let Signed { negative, magnitude: [magnitude, ..] } = scalar.to_signed();
+                        let value = if negative { -(magnitude as i64) } else { magnitude as i64 };
+                        *out = field(((value << up) >> down) as i32);
+                    }
+                } else {
+                    for (out, scalar) in out.iter_mut().zip(scalars) {
+                        let Signed { negative, magnitude: [magnitude, ..] } = scalar.to_signed();
+                        let value = if negative { -(magnitude as i128) } else { magnitude as i128 };
+                        *out = field(((value << up) >> down) as i32);
+                    }
+                }
+            }
             Self::Wide { limbs } => {
-                let (index, bit) = (offset as usize / 64, offset % 64);
+                let Some(below) = offset.checked_sub(1) else {
+                    let low = &limbs[0][range];
+                    out.iter_mut().zip(low).for_each(|(out, &low)| *out = field((low << 1) as i32));
+                    return;
+                };
+                let (index, bit) = (below as usize / 64, below % 64);
                 let low = &limbs[index][range.clone()];
                 match limbs.get(index + 1) {
-                    Some(high) => out.extend(
-                        low.iter()
-                            .zip(&high[range])
-                            .map(|(&low, &high)| field((((high as u128) << 64 | low as u128) >> bit) as i64)),
-                    ),
-                    None => out.extend(low.iter().map(|&low| field(low as i64 >> bit))),
+                    Some(high) if bit + width + 2 > 64 => {
+                        for ((out, &low), &high) in out.iter_mut().zip(low).zip(&high[range]) {
+                            *out = field((low >> bit | high << 1 << (63 - bit)) as i32);
+                        }
+                    }
+                    _ => {
+                        out.iter_mut()
+                            .zip(low)
+                            .for_each(|(out, &low)| *out = field((low as i64 >> bit) as i32));
+                    }
                 }
             }
         }
     }
 }
 
+/// Writes scalars in two's complement, limb by limb.
+fn to_signed<F: PrimeField, S: Scalar<F>>(scalars: &[S], limbs: &mut [&mut [u64]; 4]) {
+    #[cfg(target_arch = "x86_64")]
+    if let (Some(elements), Some(ifma)) = (elements(scalars), Ifma::new()) {
+        return super::ifma::scalars::to_signed(ifma, elements, limbs);
+    }
+    for (i, scalar) in scalars.iter().enumerate() {
+        let Signed { negative, magnitude } = scalar.to_signed();
+        // -m = !m + 1
+        let mask = (negative as u64).wrapping_neg();
+        let mut carry = negative;
+        for (limb, magnitude) in limbs.iter_mut().zip(magnitude) {
+            (limb[i], carry) = (magnitude ^ mask).carrying_add(0, carry);
+        }
+    }
+}
+
+/// The scalars, if that is what they are.
+#[cfg(target_arch = "x86_64")]
+fn elements<S: 'static>(scalars: &[S]) -> Option<&[Fr]> {
+    // SAFETY: the types are the same.
+    use std::any::TypeId;
+    (TypeId::of::<S>() == TypeId::of::<Fr>())
+        .then(|| unsafe { std::slice::from_raw_parts(scalars.as_ptr().cast(), scalars.len()) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ark_bn254::Fr;
     use ark_ff::{AdditiveGroup, BigInt, Field, UniformRand};
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
@@ -222,20 +316,26 @@ mod tests {
     }
 
     fn recompose<S: Scalar + Scalar<Fr>>(scalars: &[S]) {
-        let sizes = Prepared::<Fr, S>::new(scalars).0;
+        let mut room = vec![0; Prepared::<Fr, S>::room(scalars)];
+        let (sizes, prepared) = Prepared::<Fr, S>::new(scalars, &mut room);
         let bits = sizes.bits();
         assert_eq!(sizes.zeros + sizes.nonzero(), scalars.len());
         assert_eq!(sizes.at_least()[0], sizes.nonzero());
         for width in 1..=18 {
             let digits = digits(width, bits);
-            let mut prepared = Prepared::<Fr, S>::new(scalars).1;
-            prepared.prepare(&digits);
             let mut values = vec![Fr::ZERO; scalars.len()];
             for digit in &digits {
-                let mut read = Vec::new();
+                let mut read = vec![Code::default(); scalars.len()];
                 prepared.read(digit, 0..scalars.len(), &mut read);
-                for (value, d) in values.iter_mut().zip(read) {
-                    assert!(d.unsigned_abs() <= 1 << (digit.width - 1));
+                let mut anywhere = vec![Code::default(); scalars.len()];
+                prepared.read_anywhere(digit, 0..scalars.len(), &mut anywhere);
+                assert_eq!(read, anywhere);
+                for (value, code) in values.iter_mut().zip(read) {
+                    if code.is_zero() {
+                        continue;
+                    }
+                    assert!(code.bucket() < 1 << (digit.width - 1));
+                    let d = (code.bucket() as i64 + 1) * if code.negative() { -1 } else { 1 };
                     *value += Fr::from(d) * Fr::from(2u64).pow([digit.offset as u64]);
                 }
             }
@@ -260,6 +360,9 @@ mod tests {
         scalars.extend((0..256).map(|k| -Fr::from(2u64).pow([k]) - Fr::ONE));
         scalars.extend((0..50).map(|_| Fr::rand(&mut rng)));
         recompose(&scalars);
+        for len in 1..9 {
+            recompose(&scalars[scalars.len() - len..]);
+        }
         recompose(&scalars.iter().map(|s| s.into_bigint()).collect::<Vec<BigInt<4>>>());
         recompose(&[BigInt([u64::MAX; 4]), Fr::MODULUS]);
         // Only small magnitudes: fewer limbs are kept.
@@ -269,7 +372,7 @@ mod tests {
 
     #[test]
     fn sizes_round_up_to_powers_of_two() {
-        let size = |v: Fr| Prepared::<Fr, Fr>::new(&[v]).0.bits();
+        let size = |v: Fr| Prepared::<Fr, Fr>::new(&[v], &mut [0; 4]).0.bits();
         let two = Fr::from(2u64);
         for k in 0..250u32 {
             let power = two.pow([k as u64]);
@@ -278,13 +381,13 @@ mod tests {
             assert_eq!(size(power + Fr::ONE), k + 2);
         }
         assert_eq!(size(Fr::ZERO), 0);
-        assert_eq!(Prepared::<Fr, i8>::new(&[i8::MIN, i8::MAX]).0.bits(), 8);
+        assert_eq!(Prepared::<Fr, i8>::new(&[i8::MIN, i8::MAX], &mut []).0.bits(), 8);
     }
 
     #[test]
     fn long_lists_count_the_same() {
         let scalars: Vec<i16> = (0..20_000).map(|i| (i * 7919 % 65_536 - 32_768) as i16).collect();
-        let whole = Prepared::<Fr, i16>::new(&scalars).0;
+        let whole = Prepared::<Fr, i16>::new(&scalars, &mut []).0;
         assert_eq!(whole.nonzero(), scalars.iter().filter(|&&s| s != 0).count());
         assert_eq!(whole.bits(), 16);
     }

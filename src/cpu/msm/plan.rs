@@ -16,6 +16,7 @@
 //! With *multiples*, tables of `m 2^(8 j) P` for `m = 1..128`, each digit of 8 bits is an addition and nothing else.
 
 use super::digits::{Digit, Sizes};
+use super::sort::{MAX_DIGITS, MAX_WIDTH};
 
 /// Costs in units of a batched affine addition on G1, as orders of magnitude: choices that they hardly tell apart
 /// take about the same time.
@@ -73,8 +74,6 @@ pub(super) enum Method {
 
 /// Bits of digits that are looked up.
 pub(super) const TABLE_WIDTH: u32 = 8;
-/// Most bits of a bucket digit: 2^16 buckets of a G1 set are 4 MiB, and more would leave the caches.
-const MAX_WIDTH: u32 = 17;
 
 impl Plan {
     /// The cheapest plan for scalars of the given sizes on `threads` threads. `None` if all scalars are 0.
@@ -97,8 +96,12 @@ impl Plan {
         let widths = log.saturating_sub(6).clamp(1, 10).min(bits)..=(log + 2).clamp(4, MAX_WIDTH).min(bits);
         for width in widths {
             let (digits, sets) = Self::bucket_digits(bits, width, stock);
-            for ranges in [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64] {
-                if ranges > threads || (ranges > 1 && length / ranges < 1024) {
+            // As many as the sort demands, or some times as many.
+            let levels = digits.iter().filter(|digit| digit.set == 0).count();
+            let least = length.div_ceil(1 << (MAX_DIGITS / levels).ilog2());
+            for factor in [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64] {
+                let ranges = factor * least;
+                if factor > threads || (factor > 1 && length / ranges < 1024) {
                     break;
                 }
                 let method = Method::Buckets(width);

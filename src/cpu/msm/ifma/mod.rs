@@ -15,6 +15,7 @@
 //!   at once they would wait for the few lines that a core can fetch at a time.
 
 mod adder;
+pub(super) mod scalars;
 
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
@@ -42,8 +43,10 @@ pub struct LaneSums<F, const D: usize> {
     portable: Runs<F>,
     slots: Slots<D>,
     free: Vec<u32>,
+    /// In the order of their groups.
     pieces: Vec<Piece>,
-    groups: Vec<Piece>,
+    /// Memory for the sums of parts of runs, of runs of those, and so on.
+    parts: Vec<Vec<Point<F>>>,
     active: Vec<Group>,
     /// The groups that are begun next.
     next: Vec<Group>,
@@ -78,7 +81,7 @@ impl<F: LazyField, const D: usize> Default for LaneSums<F, D> {
             slots: Slots::default(),
             free: Vec::new(),
             pieces: Vec::new(),
-            groups: Vec::new(),
+            parts: Vec::new(),
             active: Vec::new(),
             next: Vec::new(),
             pairs: Vec::new(),
@@ -100,8 +103,9 @@ impl<F: LazyField, const D: usize> RunSums for LaneSums<F, D> {
         out.resize(first + lengths.len(), Point::IDENTITY);
         let out = &mut out[first..];
         let (parts, runs) = self.cut(table, entries, lengths, out);
-        let mut parts = vec![Point::IDENTITY; parts];
-        self.group();
+        let count = parts;
+        let mut parts = self.parts.pop().unwrap_or_default();
+        parts.resize(count, Point::IDENTITY);
         // SAFETY: `self.ifma` proves the features.
         unsafe { self.run(table, entries, out, &mut parts) };
         if !runs.is_empty() {
@@ -111,12 +115,14 @@ impl<F: LazyField, const D: usize> RunSums for LaneSums<F, D> {
             self.sum(&parts, &entries, &lengths, &mut sums);
             runs.into_iter().zip(sums).for_each(|((run, _), sum)| out[run] = sum);
         }
+        self.parts.push(parts);
     }
 }
 
 impl<F: LazyField, const D: usize> LaneSums<F, D> {
-    /// Lists the pieces. Runs of one point are written to `out` at once; those of several pieces are returned, by
-    /// index and number of pieces, after the number of all these pieces, whose sums go behind `out`.
+    /// Lists the pieces such that each eight are a group: from long to short, and last what is left of each length. Runs of
+    /// one point are written to `out` at once; those of several pieces are returned, by index and number of pieces,
+    /// after the number of all these pieces, whose sums go behind `out`.
     fn cut(
         &mut self,
         table: &[Point<F>],
@@ -126,55 +132,63 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
     ) -> (usize, Vec<(usize, usize)>) {
         // Few entries are cut shorter, for all lanes to be in use.
         let limit = (entries.len() / 64).clamp(4, LEAVES);
+        // So many pieces of equal length, and so many that are longer by one.
+        let cut = |length: usize| {
+            let count = length.div_ceil(limit);
+            (count - length % count, length % count)
+        };
+        let mut counts = [0; LEAVES + 2];
+        let (mut parts, mut runs) = (0, Vec::new());
+        for (run, &length) in lengths.iter().enumerate() {
+            if length <= limit {
+                counts[length] += 1;
+            } else {
+                let (short, long) = cut(length);
+                counts[length / (short + long)] += short;
+                counts[length / (short + long) + 1] += long;
+                parts += short + long;
+                runs.push((run, short + long));
+            }
+        }
+        counts[1] = 0;
+        // Where the next piece of a length goes, and where when they fill no more groups.
+        let (mut places, mut rests) = ([const { 0..0 }; LEAVES + 1], [0; LEAVES + 1]);
+        let whole = |count: usize| count & !7;
+        let (mut place, mut rest) = (0, counts.iter().map(|&count| whole(count)).sum());
+        for length in (0..=LEAVES).rev() {
+            places[length] = place..place + whole(counts[length]);
+            place = places[length].end;
+            rests[length] = rest;
+            rest += counts[length] - whole(counts[length]);
+        }
+        self.pieces.resize(rest, Piece::default());
+        let mut push = |start: usize, length: usize, to: usize| {
+            let place = places[length].next().unwrap_or_else(|| {
+                rests[length] += 1;
+                rests[length] - 1
+            });
+            self.pieces[place] = Piece { start: start as u32, length: length as u32, to: to as u32 };
+        };
         let operands = Operands { table, sums: &[] };
-        let (mut start, mut parts, mut runs) = (0, 0, Vec::new());
-        self.pieces.clear();
+        let (mut start, mut to) = (0, lengths.len());
         for (run, &length) in lengths.iter().enumerate() {
             if length == 1 {
                 out[run] = operands.get(entries[start]);
+                start += 1;
             } else if length <= limit {
-                self.pieces.push(Piece { start: start as u32, length: length as u32, to: run as u32 });
+                push(start, length, run);
+                start += length;
             } else {
-                let count = length.div_ceil(limit);
-                for part in 0..count {
-                    let [from, to] = [part, part + 1].map(|part| part * length / count);
-                    let place = lengths.len() + parts + part;
-                    let (start, length) = ((start + from) as u32, (to - from) as u32);
-                    self.pieces.push(Piece { start, length, to: place as u32 });
+                let (short, long) = cut(length);
+                for part in 0..short + long {
+                    let length = length / (short + long) + (part >= short) as usize;
+                    push(start, length, to);
+                    start += length;
+                    to += 1;
                 }
-                parts += count;
-                runs.push((run, count));
             }
-            start += length;
         }
         (parts, runs)
-    }
-
-    /// Sorts the pieces such that each eight are a group: from long to short, and last what is left of each length.
-    fn group(&mut self) {
-        let mut counts = [0; LEAVES + 1];
-        self.pieces.iter().for_each(|piece| counts[piece.length as usize] += 1);
-        let whole = |count: usize| count & !7;
-        // Where the next piece of a length goes, and how many more of them fill groups.
-        let mut places = [(0, 0, 0); LEAVES + 1];
-        let (mut place, mut rest) = (0, counts.iter().map(|&count| whole(count)).sum());
-        for length in (0..=LEAVES).rev() {
-            places[length] = (place, whole(counts[length]), rest);
-            place += whole(counts[length]);
-            rest += counts[length] - whole(counts[length]);
-        }
-        self.groups.resize(self.pieces.len(), Piece::default());
-        for piece in &self.pieces {
-            let (place, left, rest) = &mut places[piece.length as usize];
-            let place = if *left > 0 {
-                *left -= 1;
-                place
-            } else {
-                rest
-            };
-            self.groups[*place] = *piece;
-            *place += 1;
-        }
     }
 
     /// Sums all groups. Sums go to `out`, and what does not fit to `parts`.
@@ -198,7 +212,7 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
             // List groups for the next round, when half of the rows that are ready now will be left.
             let ready: usize = self.active.iter().map(|group| group.rows / 2).sum();
             let mut later = ready / 2;
-            while later < batch && listed < self.groups.len() {
+            while later < batch && listed < self.pieces.len() {
                 later += self.list(listed, entries, &mut rows) / 2;
                 listed += 8;
             }
@@ -234,13 +248,13 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
     /// Lists the rows of a group; returns how many they are.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     fn list(&mut self, pieces: usize, entries: &[Entry], rows: &mut Vec<Row>) -> usize {
-        for piece in lanes(&self.groups, pieces + 8 * AHEAD) {
+        for piece in lanes(&self.pieces, pieces + 8 * AHEAD) {
             prefetch(&entries[piece.start as usize]);
             prefetch(&entries[(piece.start + piece.length) as usize - 1]);
         }
         // Missing lanes repeat an entry, as do lanes beyond their end.
         let (mut starts, mut lengths) = ([0i32; 8], [0i32; 8]);
-        for (lane, piece) in lanes(&self.groups, pieces).iter().enumerate() {
+        for (lane, piece) in lanes(&self.pieces, pieces).iter().enumerate() {
             assert!((piece.start + piece.length) as usize <= entries.len() && piece.length > 0);
             (starts[lane], lengths[lane]) = (piece.start as i32, piece.length as i32);
         }
@@ -252,7 +266,7 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
         };
         let last = _mm256_max_epi32(_mm256_sub_epi32(lengths, _mm256_set1_epi32(1)), _mm256_setzero_si256());
         // A sum changes the sign, so a leaf has that of the number of sums above it.
-        let signs = odd_depths(count);
+        let signs = ODD_DEPTHS[count];
         for row in 0..count {
             let slot = self.free.pop().expect("there are slots for two batches");
             group.slots[row] = slot;
@@ -280,7 +294,7 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
     /// Writes a group's sums.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     fn end(&mut self, group: &Group, out: &mut [Point<F>], parts: &mut [Point<F>]) {
-        let lanes = lanes(&self.groups, group.pieces as usize);
+        let lanes = lanes(&self.pieces, group.pieces as usize);
         let mut places = [std::ptr::null_mut(); 8];
         for (place, piece) in places.iter_mut().zip(lanes) {
             let to = piece.to as usize;
@@ -296,25 +310,31 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
 }
 
 /// The pieces of the group that begins with a piece; none beyond the end.
-fn lanes(groups: &[Piece], first: usize) -> &[Piece] {
-    &groups[first.min(groups.len())..groups.len().min(first + 8)]
+fn lanes(pieces: &[Piece], first: usize) -> &[Piece] {
+    &pieces[first.min(pieces.len())..pieces.len().min(first + 8)]
 }
 
-/// Which of a tree's leaves, bit by bit, take part in an odd number of additions.
-fn odd_depths(leaves: usize) -> u32 {
-    let mut odd = 0;
-    for leaf in 0..leaves {
-        let (mut index, mut count) = (leaf, leaves);
-        while count > 1 {
-            // The last of an odd number is passed on.
-            if index ^ 1 < count {
-                odd ^= 1 << leaf;
+/// Which leaves of a tree of so many, bit by bit, take part in an odd number of additions.
+const ODD_DEPTHS: [u32; LEAVES + 1] = {
+    let mut odd = [0; LEAVES + 1];
+    let mut leaves = 0;
+    while leaves <= LEAVES {
+        let mut leaf = 0;
+        while leaf < leaves {
+            let (mut index, mut count) = (leaf, leaves);
+            while count > 1 {
+                // The last of an odd number is passed on.
+                if index ^ 1 < count {
+                    odd[leaves] ^= 1 << leaf;
+                }
+                (index, count) = (index / 2, count.div_ceil(2));
             }
-            (index, count) = (index / 2, count.div_ceil(2));
+            leaf += 1;
         }
+        leaves += 1;
     }
     odd
-}
+};
 
 #[cfg(test)]
 mod tests;
