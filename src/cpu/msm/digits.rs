@@ -100,20 +100,21 @@ impl Sizes {
         self.counts[64 * top + (u64::BITS - head.leading_zeros()) as usize] += 1;
     }
 
-    /// Counts a scalar in two's complement.
+    /// Counts a scalar in two's complement, given its highest word and all of them.
     #[inline(always)]
-    fn count_signed(&mut self, limbs: [u64; 4]) {
-        let sign = (limbs[3] as i64 >> 63) as u64;
-        let top = limbs[3] ^ sign;
-        // What is below does not matter then.
+    fn count_signed(&mut self, top: u32, words: impl Fn() -> [u32; WORDS]) {
+        let sign = (top as i32 >> 31) as u32;
+        let top = top ^ sign;
         if top & top.wrapping_sub(1) != 0 {
-            self.counts[3 * 64 + (u64::BITS - top.leading_zeros()) as usize] += 1;
+            // What is below does not matter.
+            self.counts[32 * (WORDS - 1) + (u32::BITS - top.leading_zeros()) as usize] += 1;
             return;
         }
-        let mut carry = sign != 0;
-        self.count(limbs.map(|limb| {
-            let (limb, out) = (limb ^ sign).carrying_add(0, carry);
-            carry = out;
+        let (words, mut carry) = (words(), sign != 0);
+        self.count(std::array::from_fn(|i| {
+            let [low, high] = [0, 1].map(|half| u64::from(words[2 * i + half] ^ sign));
+            let limb;
+            (limb, carry) = (high << 32 | low).carrying_add(0, carry);
             limb
         }));
     }
@@ -154,52 +155,56 @@ impl Sizes {
 pub(super) enum Prepared<'a, F, S> {
     /// At most 64 bits: read where they are.
     Narrow { scalars: &'a [S], field: PhantomData<F> },
-    /// In two's complement; each limb's values lie together, since a digit is read from all scalars in turn.
-    Wide { limbs: [&'a [u64]; 4] },
+    /// In two's complement. For each [`PART`] of the scalars, the lowest 32 bits of all, then the next of all, and so on,
+    /// since a digit is read from all scalars in turn.
+    Wide { words: &'a [u32] },
 }
 
+/// Scalars that are worth a task, and lie together.
+const PART: usize = 1 << 13;
+/// Words of a scalar.
+const WORDS: usize = 8;
+
 impl<'a, F: PrimeField, S: Scalar<F>> Prepared<'a, F, S> {
-    /// Scalars that are worth a task.
-    const PART: usize = 1 << 13;
     const IS_WIDE: bool = S::BITS > 64;
 
     /// How many words of memory scalars need.
     pub fn room(scalars: &[S]) -> usize {
-        if Self::IS_WIDE { 4 * scalars.len() } else { 0 }
+        if Self::IS_WIDE { WORDS * scalars.len() } else { 0 }
     }
 
     /// Measures scalars and makes them ready in memory of [`Self::room`].
-    pub fn new(scalars: &'a [S], room: &'a mut [u64]) -> (Sizes, Self) {
+    ///
+    /// # Panics
+    /// If it is less.
+    pub fn new(scalars: &'a [S], room: &'a mut [u32]) -> (Sizes, Self) {
         if !Self::IS_WIDE {
             let measure = |part: &[S]| {
                 let mut sizes = Sizes::EMPTY;
                 part.iter().for_each(|scalar| sizes.count(scalar.to_signed().magnitude));
                 sizes
             };
-            let sizes = if scalars.len() <= Self::PART {
+            let sizes = if scalars.len() <= PART {
                 measure(scalars)
             } else {
-                scalars.par_chunks(Self::PART).map(measure).reduce(|| Sizes::EMPTY, Sizes::plus)
+                scalars.par_chunks(PART).map(measure).reduce(|| Sizes::EMPTY, Sizes::plus)
             };
             return (sizes, Self::Narrow { scalars, field: PhantomData });
         }
-        let measure = |(mut part, scalars): ([&mut [u64]; 4], &[S])| {
-            to_signed::<F, S>(scalars, &mut part);
+        let words = &mut room[..WORDS * scalars.len()];
+        let measure = |(words, scalars): (&mut [u32], &[S])| {
+            let mut words = words.chunks_exact_mut(scalars.len());
+            let mut words = std::array::from_fn(|_| words.next().unwrap_or_default());
+            to_signed::<F, S>(scalars, &mut words);
             let mut sizes = Sizes::EMPTY;
-            let [a, b, c, d] = part;
-            for (((&mut a, &mut b), &mut c), &mut d) in a.iter_mut().zip(b).zip(c).zip(d) {
-                sizes.count_signed([a, b, c, d]);
+            for (i, &top) in words[WORDS - 1].iter().enumerate() {
+                sizes.count_signed(top, || words.each_ref().map(|words| words[i]));
             }
             sizes
         };
-        let (low, high) = room.split_at_mut(2 * scalars.len());
-        let ((a, b), (c, d)) = (low.split_at_mut(scalars.len()), high.split_at_mut(scalars.len()));
-        let parts = {
-            let [a, b, c, d] = [&mut *a, b, c, d].map(|limb| limb.par_chunks_mut(Self::PART));
-            a.zip(b).zip(c.zip(d)).map(|((a, b), (c, d))| [a, b, c, d]).zip(scalars.par_chunks(Self::PART))
-        };
+        let parts = words.par_chunks_mut(WORDS * PART).zip(scalars.par_chunks(PART));
         let sizes = parts.map(measure).reduce(|| Sizes::EMPTY, Sizes::plus);
-        (sizes, Self::Wide { limbs: [a, b, c, d] })
+        (sizes, Self::Wide { words })
     }
 
     /// One digit of each scalar of the range.
@@ -247,44 +252,55 @@ impl<'a, F: PrimeField, S: Scalar<F>> Prepared<'a, F, S> {
                     }
                 }
             }
-            Self::Wide { limbs } => {
-                let Some(below) = offset.checked_sub(1) else {
-                    let low = &limbs[0][range];
-                    out.iter_mut().zip(low).for_each(|(out, &low)| *out = field((low << 1) as i32));
-                    return;
-                };
-                let (index, bit) = (below as usize / 64, below % 64);
-                let low = &limbs[index][range.clone()];
-                match limbs.get(index + 1) {
-                    Some(high) if bit + width + 2 > 64 => {
-                        for ((out, &low), &high) in out.iter_mut().zip(low).zip(&high[range]) {
-                            *out = field((low >> bit | high << 1 << (63 - bit)) as i32);
+            Self::Wide { words } => {
+                let (mut range, mut out) = (range, out);
+                while !range.is_empty() {
+                    let part = range.start / PART;
+                    let words = &words[WORDS * PART * part..];
+                    let words = &words[..words.len().min(WORDS * PART)];
+                    let length = words.len() / WORDS;
+                    let first = range.start - part * PART;
+                    let count = range.len().min(length - first);
+                    let (now, later) = out.split_at_mut(count);
+                    let word = |index: u32| &words[index as usize * length + first..][..count];
+                    match offset.checked_sub(1).map(|below| (below / 32, below % 32)) {
+                        None => now
+                            .iter_mut()
+                            .zip(word(0))
+                            .for_each(|(out, &low)| *out = field((low << 1) as i32)),
+                        Some((index, bit)) if index as usize + 1 < WORDS && bit + 32 - unused > 32 => {
+                            for ((out, &low), &high) in now.iter_mut().zip(word(index)).zip(word(index + 1)) {
+                                *out = field((low >> bit | high << 1 << (31 - bit)) as i32);
+                            }
+                        }
+                        Some((index, bit)) => {
+                            now.iter_mut()
+                                .zip(word(index))
+                                .for_each(|(out, &low)| *out = field(low as i32 >> bit));
                         }
                     }
-                    _ => {
-                        out.iter_mut()
-                            .zip(low)
-                            .for_each(|(out, &low)| *out = field((low as i64 >> bit) as i32));
-                    }
+                    (range.start, out) = (range.start + count, later);
                 }
             }
         }
     }
 }
 
-/// Writes scalars in two's complement, limb by limb.
-fn to_signed<F: PrimeField, S: Scalar<F>>(scalars: &[S], limbs: &mut [&mut [u64]; 4]) {
+/// Writes scalars in two's complement, word by word.
+fn to_signed<F: PrimeField, S: Scalar<F>>(scalars: &[S], words: &mut [&mut [u32]; WORDS]) {
     #[cfg(target_arch = "x86_64")]
     if let (Some(elements), Some(ifma)) = (elements(scalars), Ifma::new()) {
-        return super::ifma::scalars::to_signed(ifma, elements, limbs);
+        return super::ifma::scalars::to_signed(ifma, elements, words);
     }
     for (i, scalar) in scalars.iter().enumerate() {
         let Signed { negative, magnitude } = scalar.to_signed();
         // -m = !m + 1
         let mask = (negative as u64).wrapping_neg();
         let mut carry = negative;
-        for (limb, magnitude) in limbs.iter_mut().zip(magnitude) {
-            (limb[i], carry) = (magnitude ^ mask).carrying_add(0, carry);
+        for (words, magnitude) in words.as_chunks_mut::<2>().0.iter_mut().zip(magnitude) {
+            let limb;
+            (limb, carry) = (magnitude ^ mask).carrying_add(0, carry);
+            (words[0][i], words[1][i]) = (limb as u32, (limb >> 32) as u32);
         }
     }
 }
@@ -372,7 +388,7 @@ mod tests {
 
     #[test]
     fn sizes_round_up_to_powers_of_two() {
-        let size = |v: Fr| Prepared::<Fr, Fr>::new(&[v], &mut [0; 4]).0.bits();
+        let size = |v: Fr| Prepared::<Fr, Fr>::new(&[v], &mut [0; WORDS]).0.bits();
         let two = Fr::from(2u64);
         for k in 0..250u32 {
             let power = two.pow([k as u64]);
@@ -382,6 +398,30 @@ mod tests {
         }
         assert_eq!(size(Fr::ZERO), 0);
         assert_eq!(Prepared::<Fr, i8>::new(&[i8::MIN, i8::MAX], &mut []).0.bits(), 8);
+    }
+
+    #[test]
+    fn long_lists_are_read_part_by_part() {
+        let mut rng = ChaCha20Rng::seed_from_u64(4);
+        let len = 2 * PART + 77;
+        let mut scalars: Vec<Fr> = (0..100).map(|_| Fr::rand(&mut rng)).collect();
+        for i in 100..len {
+            scalars.push(scalars[i - 100] + scalars[i - 99]);
+        }
+        let mut room = vec![0; Prepared::<Fr, Fr>::room(&scalars)];
+        let prepared = Prepared::new(&scalars, &mut room).1;
+        let digit = Digit { offset: 120, width: 13, last: false, level: 0, set: 0 };
+        let mut each = vec![Code::default(); len];
+        for (scalar, code) in scalars.chunks(1).zip(&mut each) {
+            Prepared::new(scalar, &mut [0; WORDS]).1.read(&digit, 0..1, std::slice::from_mut(code));
+        }
+        for range in
+            [0..len, 3..PART, 3..PART + 1, PART..2 * PART, PART - 1..2 * PART + 1, 2 * PART + 76..len]
+        {
+            let mut codes = vec![Code::default(); range.len()];
+            prepared.read(&digit, range.clone(), &mut codes);
+            assert!(codes == each[range.clone()], "{range:?}");
+        }
     }
 
     #[test]

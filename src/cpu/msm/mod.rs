@@ -26,6 +26,7 @@ mod runs;
 mod sort;
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ark_ec::short_weierstrass::{Affine, Projective};
 use ark_ec::{AdditiveGroup as _, CurveGroup};
@@ -89,11 +90,11 @@ const CHUNK: usize = 1 << 16;
 
 /// Memory for scalars.
 #[derive(Default)]
-struct Words(Vec<u64>);
+struct Words(Vec<u32>);
 
 impl Words {
     /// So many words, of any content.
-    fn room(&mut self, len: usize) -> &mut [u64] {
+    fn room(&mut self, len: usize) -> &mut [u32] {
         if self.0.len() < len {
             self.0.clear();
             self.0.reserve_exact(len);
@@ -128,7 +129,7 @@ where
     let total: usize = batch.iter().map(|item| item.len()).sum();
     let mut memory = bases.scratch::<Words>();
     let mut memory = memory.get().room(batch.iter().map(|item| Prepared::room(item)).sum());
-    let rooms: Vec<&mut [u64]> =
+    let rooms: Vec<&mut [u32]> =
         batch.iter().map(|item| memory.split_off_mut(..Prepared::room(item)).unwrap_or_default()).collect();
     let items: Vec<Option<Item<C::ScalarField, S>>> = batch
         .par_iter()
@@ -146,9 +147,9 @@ where
     for (item, scalars) in batch.iter().enumerate() {
         let Some(Item { plan, .. }) = &items[item] else { continue };
         for set in 0..plan.sets {
-            for part in 0..plan.ranges {
-                let bound =
-                    |part: usize| (part as u128 * scalars.len() as u128 / plan.ranges as u128) as usize;
+            let ranges = plan.ranges(set);
+            for part in 0..ranges {
+                let bound = |part: usize| (part as u128 * scalars.len() as u128 / ranges as u128) as usize;
                 slots.push(Slot { item, set, range: bound(part)..bound(part + 1) });
             }
         }
@@ -175,15 +176,21 @@ where
         }
     }
 
-    let terms: Vec<Vec<Term<C::Field>>> = tasks
+    // Threads take tasks in order, so that those of the last slots, which are cut small, come last.
+    let next = AtomicUsize::new(0);
+    let take = || tasks.get(next.fetch_add(1, Ordering::Relaxed)).cloned();
+    let mut terms: Vec<Term<C::Field>> = (0..threads.min(tasks.len()))
         .into_par_iter()
         .with_max_len(1)
-        .map_init(
-            || bases.scratch::<Worker<C, R>>(),
-            |worker, task| worker.get().evaluate(bases, &items, &slots, task),
-        )
+        .flat_map_iter(|_| {
+            let mut terms = Vec::new();
+            let mut worker = bases.scratch::<Worker<C, R>>();
+            while let Some(task) = take() {
+                worker.get().evaluate(bases, &items, &slots, task, &mut terms);
+            }
+            terms
+        })
         .collect();
-    let mut terms: Vec<Term<C::Field>> = terms.into_iter().flatten().collect();
     terms.sort_by_key(|term| (term.label, std::cmp::Reverse(term.shift)));
 
     let item_terms: Vec<&[Term<C::Field>]> = terms.chunk_by(|a, b| a.label == b.label).collect();
@@ -244,17 +251,17 @@ impl<C: CpuCurve, R: RunSums<Field = C::Field>> Default for Worker<C, R> {
 }
 
 impl<C: CpuCurve, R: RunSums<Field = C::Field>> Worker<C, R> {
-    /// The terms of some slots of the same method.
+    /// Appends the terms of some slots of the same method.
     fn evaluate<S: Scalar<C::ScalarField>>(
         &mut self,
         bases: &Bases<C>,
         items: &[Option<Item<'_, C::ScalarField, S>>],
         slots: &[Slot],
         task: Range<usize>,
-    ) -> Vec<Term<C::Field>> {
+        terms: &mut Vec<Term<C::Field>>,
+    ) {
         self.entries.clear();
         self.lengths.clear();
-        let mut terms = Vec::new();
         let slots = slots[task].iter().filter_map(|slot| items[slot.item].as_ref().map(|item| (slot, item)));
         match slots.clone().next().map(|(_, item)| item.plan.method) {
             None => {}
@@ -266,7 +273,7 @@ impl<C: CpuCurve, R: RunSums<Field = C::Field>> Worker<C, R> {
                 }
                 self.runs.sum(bases.points(), &self.entries, &self.lengths, self.buckets.points_mut());
                 let buckets = std::mem::take(&mut self.buckets);
-                self.buckets = buckets.reduce(bits, &mut self.runs, &mut terms);
+                self.buckets = buckets.reduce(bits, &mut self.runs, terms);
             }
             Some(Method::Multiples) => {
                 let mut labels = Vec::new();
@@ -284,7 +291,6 @@ impl<C: CpuCurve, R: RunSums<Field = C::Field>> Worker<C, R> {
                 terms.extend(labels.iter().zip(&self.points).map(term));
             }
         }
-        terms
     }
 
     /// Appends the slot's entries sorted by bucket, the buckets' lengths and weights, and sums them whenever there are many.

@@ -19,6 +19,7 @@ pub(super) mod scalars;
 
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 use super::add::{Entry, Operands};
 use super::plan::Costs;
@@ -47,9 +48,11 @@ pub struct LaneSums<F, const D: usize> {
     pieces: Vec<Piece>,
     /// Memory for the sums of parts of runs, of runs of those, and so on.
     parts: Vec<Vec<Point<F>>>,
-    active: Vec<Group>,
-    /// The groups that are begun next.
-    next: Vec<Group>,
+    groups: Vec<Group>,
+    /// Which of the groups are being summed, are begun next and mean nothing.
+    active: Vec<u32>,
+    next: Vec<u32>,
+    idle: Vec<u32>,
     pairs: Vec<[u32; 2]>,
     field: PhantomData<F>,
 }
@@ -82,8 +85,10 @@ impl<F: LazyField, const D: usize> Default for LaneSums<F, D> {
             free: Vec::new(),
             pieces: Vec::new(),
             parts: Vec::new(),
+            groups: Vec::new(),
             active: Vec::new(),
             next: Vec::new(),
+            idle: Vec::new(),
             pairs: Vec::new(),
             field: PhantomData,
         }
@@ -100,22 +105,28 @@ impl<F: LazyField, const D: usize> RunSums for LaneSums<F, D> {
             return self.portable.sum(table, entries, lengths, out);
         }
         let first = out.len();
-        out.resize(first + lengths.len(), Point::IDENTITY);
-        let out = &mut out[first..];
-        let (parts, runs) = self.cut(table, entries, lengths, out);
-        let count = parts;
+        out.reserve(lengths.len());
+        let sums = &mut out.spare_capacity_mut()[..lengths.len()];
+        let (count, runs) = self.cut(table, entries, lengths, sums);
         let mut parts = self.parts.pop().unwrap_or_default();
-        parts.resize(count, Point::IDENTITY);
+        parts.clear();
+        parts.reserve(count);
         // SAFETY: `self.ifma` proves the features.
-        unsafe { self.run(table, entries, out, &mut parts) };
+        unsafe { self.run(table, entries, sums, &mut parts.spare_capacity_mut()[..count]) };
+        // SAFETY: each of these parts has been the place of one piece, whose sum is there now.
+        unsafe { parts.set_len(count) };
         if !runs.is_empty() {
             let entries: Vec<Entry> = (0..parts.len()).map(|i| Entry::table(i, false)).collect();
             let lengths: Vec<usize> = runs.iter().map(|run| run.1).collect();
-            let mut sums = Vec::with_capacity(runs.len());
-            self.sum(&parts, &entries, &lengths, &mut sums);
-            runs.into_iter().zip(sums).for_each(|((run, _), sum)| out[run] = sum);
+            let mut joined = Vec::with_capacity(runs.len());
+            self.sum(&parts, &entries, &lengths, &mut joined);
+            for ((run, _), sum) in runs.into_iter().zip(joined) {
+                sums[run].write(sum);
+            }
         }
         self.parts.push(parts);
+        // SAFETY: each run is of one point, one piece or several pieces, and its sum has been written in `cut`, in `run` or here.
+        unsafe { out.set_len(first + lengths.len()) };
     }
 }
 
@@ -128,7 +139,7 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
         table: &[Point<F>],
         entries: &[Entry],
         lengths: &[usize],
-        out: &mut [Point<F>],
+        out: &mut [MaybeUninit<Point<F>>],
     ) -> (usize, Vec<(usize, usize)>) {
         // Few entries are cut shorter, for all lanes to be in use.
         let limit = (entries.len() / 64).clamp(4, LEAVES);
@@ -173,7 +184,7 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
         let (mut start, mut to) = (0, lengths.len());
         for (run, &length) in lengths.iter().enumerate() {
             if length == 1 {
-                out[run] = operands.get(entries[start]);
+                out[run].write(operands.get(entries[start]));
                 start += 1;
             } else if length <= limit {
                 push(start, length, run);
@@ -193,14 +204,22 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
 
     /// Sums all groups. Sums go to `out`, and what does not fit to `parts`.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn run(&mut self, table: &[Point<F>], entries: &[Entry], out: &mut [Point<F>], parts: &mut [Point<F>]) {
+    fn run(
+        &mut self,
+        table: &[Point<F>],
+        entries: &[Entry],
+        out: &mut [MaybeUninit<Point<F>>],
+        parts: &mut [MaybeUninit<Point<F>>],
+    ) {
         // A batch has at most `batch` pairs and a group's: its rows, as many single ones, and those listed meanwhile.
         let batch = BATCH / D;
         let most = 6 * (batch + LEAVES);
         let first = self.slots.reset(most) as u32;
         self.free.clear();
         self.free.extend((first..first + most as u32).rev());
+        self.groups.clear();
         self.active.clear();
+        self.idle.clear();
         let mut listed = 0;
         // Those of the groups that are begun next. Their points are on their way.
         let mut rows = Vec::new();
@@ -210,7 +229,7 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
             rows.clear();
             self.active.append(&mut self.next);
             // List groups for the next round, when half of the rows that are ready now will be left.
-            let ready: usize = self.active.iter().map(|group| group.rows / 2).sum();
+            let ready: usize = self.active.iter().map(|&group| self.groups[group as usize].rows / 2).sum();
             let mut later = ready / 2;
             while later < batch && listed < self.pieces.len() {
                 later += self.list(listed, entries, &mut rows) / 2;
@@ -220,7 +239,8 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
                 return;
             }
             self.pairs.clear();
-            for group in &mut self.active {
+            for &group in &self.active {
+                let group = &mut self.groups[group as usize];
                 let half = group.rows / 2;
                 for k in 0..half {
                     let pair = [group.slots[2 * k], group.slots[2 * k + 1]];
@@ -233,14 +253,14 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
             }
             self.slots.add(&mut self.pairs, table, &rows);
             let mut k = 0;
-            while k < self.active.len() {
-                if self.active[k].rows > 1 {
+            while let Some(&group) = self.active.get(k) {
+                if self.groups[group as usize].rows > 1 {
                     k += 1;
                     continue;
                 }
-                let group = self.active.swap_remove(k);
-                self.end(&group, out, parts);
-                self.free.push(group.slots[0]);
+                self.end(group, out, parts);
+                self.active.swap_remove(k);
+                self.idle.push(group);
             }
         }
     }
@@ -259,7 +279,12 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
             (starts[lane], lengths[lane]) = (piece.start as i32, piece.length as i32);
         }
         let count = lengths.iter().copied().max().unwrap_or(0) as usize;
-        let mut group = Group { pieces: pieces as u32, slots: [0; LEAVES], rows: count };
+        let index = self.idle.pop().unwrap_or_else(|| {
+            self.groups.push(Group { pieces: 0, slots: [0; LEAVES], rows: 0 });
+            self.groups.len() as u32 - 1
+        });
+        let group = &mut self.groups[index as usize];
+        (group.pieces, group.rows) = (pieces as u32, count);
         // SAFETY: eight numbers each.
         let (starts, lengths) = unsafe {
             (_mm256_loadu_si256(starts.as_ptr().cast()), _mm256_loadu_si256(lengths.as_ptr().cast()))
@@ -287,13 +312,14 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
             unsafe { _mm256_storeu_si256(row.points.as_mut_ptr().cast(), indices) };
             rows.push(row);
         }
-        self.next.push(group);
+        self.next.push(index);
         count
     }
 
     /// Writes a group's sums.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn end(&mut self, group: &Group, out: &mut [Point<F>], parts: &mut [Point<F>]) {
+    fn end(&mut self, group: u32, out: &mut [MaybeUninit<Point<F>>], parts: &mut [MaybeUninit<Point<F>>]) {
+        let group = &self.groups[group as usize];
         let lanes = lanes(&self.pieces, group.pieces as usize);
         let mut places = [std::ptr::null_mut(); 8];
         for (place, piece) in places.iter_mut().zip(lanes) {
@@ -302,10 +328,11 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
                 None => &mut out[to],
                 Some(part) => &mut parts[part],
             };
-            *place = (&raw mut *point).cast::<u64>();
+            *place = point.as_mut_ptr().cast::<u64>();
         }
         // SAFETY: the pointers are to points, each piece has its own, and words below `2 p` are valid elements.
         unsafe { self.slots.store(group.slots[0] as usize, &places[..lanes.len()]) };
+        self.free.push(group.slots[0]);
     }
 }
 
