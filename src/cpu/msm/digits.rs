@@ -12,6 +12,8 @@
 //! is told by its own bits in two's complement and the one below them (Booth's recoding): each is found on its own, no carry
 //! runs along. Scalars near 0 (also from below) have no other than low digits.
 
+#[cfg(target_arch = "x86_64")]
+use std::any::TypeId;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -20,7 +22,9 @@ use rayon::prelude::*;
 
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::field::ifma::Ifma;
-use crate::element::{Fr, Scalar, Signed};
+#[cfg(target_arch = "x86_64")]
+use crate::element::Fr;
+use crate::element::{Scalar, Signed};
 
 /// One digit position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,15 +312,17 @@ fn to_signed<F: PrimeField, S: Scalar<F>>(scalars: &[S], words: &mut [&mut [u32]
 /// The scalars, if that is what they are.
 #[cfg(target_arch = "x86_64")]
 fn elements<S: 'static>(scalars: &[S]) -> Option<&[Fr]> {
+    if TypeId::of::<S>() != TypeId::of::<Fr>() {
+        return None;
+    }
     // SAFETY: the types are the same.
-    use std::any::TypeId;
-    (TypeId::of::<S>() == TypeId::of::<Fr>())
-        .then(|| unsafe { std::slice::from_raw_parts(scalars.as_ptr().cast(), scalars.len()) })
+    Some(unsafe { std::slice::from_raw_parts(scalars.as_ptr().cast(), scalars.len()) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ark_bn254::Fr;
     use ark_ff::{AdditiveGroup, BigInt, Field, UniformRand};
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
