@@ -18,6 +18,7 @@ mod constants;
 mod extension;
 mod layout;
 mod lazy;
+mod pair;
 mod prepared;
 mod slices;
 mod sum;
@@ -28,7 +29,7 @@ pub(crate) use extension::{Ext, ExtFactor};
 pub(crate) use layout::*;
 pub(crate) use lazy::*;
 pub(crate) use prepared::{MAX_TERMS, Prepared, PreparedLanes, PreparedSums, mul_prepared_pair};
-pub(crate) use slices::{load_at, store_at};
+pub(crate) use slices::{AHEAD, load_at, prefetch, store_at};
 pub(crate) use sum::{MAX_PRODUCTS, Sums};
 
 /// Proof that this processor, and the operating system, have the tier's instructions.
