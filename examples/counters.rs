@@ -13,9 +13,12 @@ use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{FftField, UniformRand};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
+use zkmill::lookup::Scan;
 use zkmill::ntt::{Direction, Order, Transform};
 use zkmill::sumcheck::{Form, Term};
-use zkmill::{Cuda, Fr, G1, G1Affine, Matrix, Memory, Msm, Ntt, Result, Scalar, Sumcheck, Vector};
+use zkmill::{
+    Cuda, Fr, G1, G1Affine, Key, Lookup, Matrix, Memory, Msm, Ntt, Result, Scalar, Sumcheck, Vector,
+};
 
 /// Prepares its operands, and does the rest only if told to.
 type Run = fn(&Cuda, measured: bool) -> Result<()>;
@@ -83,6 +86,31 @@ fn operations() -> impl IntoIterator<Item = Operation> {
             }
             Ok(())
         };
+        "lookup-multiplicities-u16", 1 << 16, |cuda, measured| multiplicities(cuda, measured, |i| i as u16);
+        "lookup-multiplicities-u64", 1 << 16, |cuda, measured| multiplicities(cuda, measured, |i| i << 40 | i);
+        "lookup-logup", 1 << 16, |cuda, measured| {
+            let (column, numerator) = (upload(cuda, &fields(1 << 16))?, upload(cuda, &fields(1 << 16))?);
+            let numerator = Some(Cuda::view(&numerator));
+            on_output(cuda, measured, |out| cuda.logup(Fr::GENERATOR, Cuda::view(&column), numerator, out))
+        };
+        "lookup-add-fractions", 1 << 16, |cuda, measured| {
+            let (p, q) = (upload(cuda, &fields(1 << 17))?, upload(cuda, &fields(1 << 17))?);
+            let mut out = cuda.alloc("out", 1 << 16)?;
+            on_output(cuda, measured, |out_p| {
+                cuda.add_fractions(Some(Cuda::view(&p)), Cuda::view(&q), out_p, &mut Cuda::view_mut(&mut out))
+            })
+        };
+        "lookup-prefix-product", 1 << 16, |cuda, measured| {
+            on_output(cuda, measured, |out| cuda.prefix_product(Scan::Inclusive, out))
+        };
+        "lookup-permute", 1 << 16, |cuda, measured| {
+            let table = upload(cuda, &fields(1 << 16))?;
+            let mut out = cuda.alloc("out", 1 << 16)?;
+            on_output(cuda, measured, |column| {
+                let values = Cuda::view(&table);
+                cuda.permute(values, values, column, &mut Cuda::view_mut(&mut out))
+            })
+        };
         "matrix-gemm-256", 1 << 16, |cuda, measured| {
             let (a, b) = (upload(cuda, &bytes(1 << 16))?, upload(cuda, &bytes(1 << 16))?);
             let mut out = cuda.alloc("out", 1 << 16)?;
@@ -128,6 +156,21 @@ fn combine<T: Scalar>(cuda: &Cuda, measured: bool, values: &[T]) -> Result<()> {
     let vector = upload(cuda, values)?;
     let terms = [(Fr::GENERATOR, Cuda::view(&vector)); 4];
     on_output(cuda, measured, |out| cuda.linear_combination(&terms, out))
+}
+
+/// How often the 2^12 keys of a table occur in a column.
+fn multiplicities<K: Key>(cuda: &Cuda, measured: bool, key: fn(u64) -> K) -> Result<()> {
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let rows = upload(cuda, &(0..1 << 12).map(key).collect::<Vec<_>>())?;
+    let column: Vec<K> = (0..1 << 16).map(|_| key(u64::from(random.next_u32() % (1 << 12)))).collect();
+    let column = upload(cuda, &column)?;
+    let table = Lookup::<Fr>::table(cuda, Cuda::view(&rows))?;
+    let mut counts = cuda.alloc("counts", 1 << 12)?;
+    if measured {
+        let counts = &mut Cuda::view_mut(&mut counts);
+        Lookup::<Fr>::multiplicities(cuda, &table, &[Cuda::view(&column)], counts)?;
+    }
+    Ok(())
 }
 
 fn msm<S: Scalar>(cuda: &Cuda, measured: bool, scalars: &[S]) -> Result<()> {

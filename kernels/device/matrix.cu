@@ -14,6 +14,8 @@
 namespace zkmill {
 
 constexpr int THREADS = 128;
+// Of a multiprocessor. Without a bound ptxas spills in some kernels that use few registers.
+constexpr int BLOCKS = 3;
 
 // Weights cut into digits at a time, by all threads of a block together.
 constexpr int TILE = 256;
@@ -198,7 +200,7 @@ __device__ __forceinline__ void matrix_bind_rows(const T* m, const Fr* weight, F
 }
 
 // out[c] = sum_k partials[k][c] over `chunks` rows of `cols` elements. `lanes` neighbouring threads share a column.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     matrix_sum(const Fr* partials, Fr* out, uint64_t chunks, uint64_t cols, uint32_t lanes) {
     uint64_t thread = uint64_t(blockIdx.x) * THREADS + threadIdx.x;
     uint64_t column = thread / lanes;
@@ -313,12 +315,12 @@ __device__ __forceinline__ void matrix_reduce(const int64_t* sums, Fr* out, uint
 }
 
 #define ZKMILL_BIND(SUFFIX, TYPE)                                                                                    \
-    extern "C" __global__ void __launch_bounds__(THREADS) matrix_bind_rows_##SUFFIX(                                 \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) matrix_bind_rows_##SUFFIX(                         \
         const TYPE* m, const Fr* weight, Fr* out, uint64_t rows, uint64_t cols, uint64_t chunk_rows, uint32_t tiles, \
         uint32_t lane_bits) {                                                                                        \
         matrix_bind_rows<TYPE>(m, weight, out, rows, cols, chunk_rows, tiles, lane_bits);                            \
     }                                                                                                                \
-    extern "C" __global__ void __launch_bounds__(THREADS)                                                            \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                                    \
         matrix_bind_cols_##SUFFIX(const TYPE* m, const Fr* weight, int64_t* out, uint64_t rows, uint64_t cols,       \
                                   uint64_t chunk_cols, uint32_t tiles) {                                             \
         matrix_bind_cols<TYPE>(m, weight, out, rows, cols, chunk_cols, tiles);                                       \
@@ -334,7 +336,7 @@ ZKMILL_BIND(u64, uint64_t)
 #undef ZKMILL_BIND
 
 #define ZKMILL_REDUCE(PARTS)                                                                                      \
-    extern "C" __global__ void __launch_bounds__(THREADS)                                                         \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                                 \
         matrix_reduce_##PARTS(const int64_t* sums, Fr* out, uint64_t chunks, uint64_t rows, uint32_t lanes) {     \
         matrix_reduce<PARTS>(sums, out, chunks, rows, lanes);                                                     \
     }
@@ -365,7 +367,7 @@ __device__ __forceinline__ uint32_t load_bytes(const int8_t* from, int64_t count
 // Block b has result tile b % (row_tiles * col_tiles) and part b / (row_tiles * col_tiles). Shared memory holds words of four
 // consecutive k: those of `a` as they come, those of `b` from 4 x 4 transpositions. A thread has 8 x 4 results, for which three
 // 16-byte reads feed 32 four-way dot products.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     matrix_gemm_i8(const int8_t* a, const int8_t* b, int32_t* out, uint64_t rows, uint64_t inner, uint64_t cols,
                    uint64_t part, uint32_t col_tiles, uint32_t tiles, uint32_t splits) {
     // Rows of 64 words, padded against bank conflicts where a column of words is written.

@@ -9,6 +9,8 @@
 namespace zkmill {
 
 constexpr int THREADS = 256;
+// Of a multiprocessor. Without a bound ptxas spills in some kernels that use few registers.
+constexpr int BLOCKS = 3;
 
 // A 256-bit integer, not reduced.
 struct alignas(16) Big {
@@ -103,7 +105,7 @@ struct WideSum {
 };
 
 // out[i] = value. One thread writes half an element.
-extern "C" __global__ void __launch_bounds__(THREADS) vector_fill(Fr value, Fr* out, uint64_t n) {
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) vector_fill(Fr value, Fr* out, uint64_t n) {
     bool upper = threadIdx.x % 2 != 0;
     uint4 half = make_uint4(upper ? value.limb[4] : value.limb[0], upper ? value.limb[5] : value.limb[1],
                             upper ? value.limb[6] : value.limb[2], upper ? value.limb[7] : value.limb[3]);
@@ -114,7 +116,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) vector_fill(Fr value, Fr* 
 }
 
 // out[i] = a[i] b[i]. `out` may not be `a` or `b`.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     vector_hadamard(const Fr* a, const Fr* b, Fr* out, uint64_t n) {
     for_each_group(n, [&](uint64_t first, uint32_t count) {
         Fr product = load_coalesced(a + first, count) * load_coalesced(b + first, count);
@@ -123,7 +125,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 }
 
 // out[i] = scale base^i; `step` is base^(threads of the grid). A thread raises `base` to its first index, then goes on in steps.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     vector_powers(Fr scale, Fr base, Fr step, Fr* out, uint64_t n) {
     uint64_t thread = uint64_t(blockIdx.x) * THREADS + threadIdx.x;
     Fr power = scale * base.pow(thread / GROUP * GROUP + place_in_group());
@@ -137,7 +139,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 constexpr int INVERSES = 16;
 
 // Replaces each value by its inverse, zeros staying. A block handles THREADS * INVERSES consecutive values.
-extern "C" __global__ void __launch_bounds__(THREADS) vector_batch_inverse(Fr* values, uint64_t n) {
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) vector_batch_inverse(Fr* values, uint64_t n) {
     using Inverse = BlockInverse<Fr, THREADS>;
     __shared__ Inverse::Storage storage;
     uint64_t start = uint64_t(blockIdx.x) * (THREADS * INVERSES) + threadIdx.x / GROUP * GROUP;
@@ -191,20 +193,20 @@ __device__ __forceinline__ void combine_wide(const Fr* coefficients, const T* co
 }
 
 #define ZKMILL_ADD_SCALED(T, suffix)                                                                        \
-    extern "C" __global__ void __launch_bounds__(THREADS)                                                   \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                           \
         vector_add_scaled_##suffix(Fr coefficient, Fr shift, const T* vector, Fr* out, uint64_t n) {        \
         add_scaled(coefficient, shift, vector, out, n);                                                     \
     }
 #define ZKMILL_INTEGER(T, suffix)                                                                           \
     ZKMILL_ADD_SCALED(T, suffix)                                                                            \
-    extern "C" __global__ void __launch_bounds__(THREADS)                                                   \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                           \
         vector_combine_##suffix(const Fr* coefficients, const T* const* vectors, uint32_t terms, Fr shift,  \
                                 Fr* out, uint64_t n) {                                                      \
         combine(coefficients, vectors, terms, shift, out, n);                                               \
     }
 #define ZKMILL_WIDE(T, suffix)                                                                              \
     ZKMILL_ADD_SCALED(T, suffix)                                                                            \
-    extern "C" __global__ void __launch_bounds__(THREADS)                                                   \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                           \
         vector_combine_##suffix(const Fr* coefficients, const T* const* vectors, uint32_t terms, Fr shift,  \
                                 Fr* out, uint64_t n) {                                                      \
         combine_wide(coefficients, vectors, terms, out, n);                                                 \

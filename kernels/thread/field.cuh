@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "thread/chain.cuh"
+
 namespace zkmill {
 
 struct Limbs {
@@ -138,53 +140,44 @@ struct alignas(16) Field {
     __device__ __forceinline__ bool operator!=(const Field& other) const { return !(*this == other); }
 
     __device__ __forceinline__ Field operator+(const Field& other) const {
-        Field sum = *this;
-        asm volatile(
-            "add.cc.u32 %0, %0, %8;\n\t"
-            "addc.cc.u32 %1, %1, %9;\n\t"
-            "addc.cc.u32 %2, %2, %10;\n\t"
-            "addc.cc.u32 %3, %3, %11;\n\t"
-            "addc.cc.u32 %4, %4, %12;\n\t"
-            "addc.cc.u32 %5, %5, %13;\n\t"
-            "addc.cc.u32 %6, %6, %14;\n\t"
-            "addc.u32 %7, %7, %15;"
-            : "+r"(sum.limb[0]), "+r"(sum.limb[1]), "+r"(sum.limb[2]), "+r"(sum.limb[3]), "+r"(sum.limb[4]),
-              "+r"(sum.limb[5]), "+r"(sum.limb[6]), "+r"(sum.limb[7])
-            : "r"(other.limb[0]), "r"(other.limb[1]), "r"(other.limb[2]), "r"(other.limb[3]), "r"(other.limb[4]),
-              "r"(other.limb[5]), "r"(other.limb[6]), "r"(other.limb[7]));
-        return sum.template reduced<2>();
+        return add_unreduced(*this, other).template reduced<2>();
     }
 
+    // a + b below 4p: a factor of a product, but not an operand of sums.
+    static __device__ __forceinline__ Field add_unreduced(const Field& a, const Field& b) {
+        Field sum;
+        sum.limb[0] = chain::add(a.limb[0], b.limb[0]);
+#pragma unroll
+        for (int i = 1; i < 7; i++) sum.limb[i] = chain::addc(a.limb[i], b.limb[i]);
+        sum.limb[7] = chain::last_add(a.limb[7], b.limb[7]);
+        return sum;
+    }
+
+    // The other operand may be 2p.
     __device__ __forceinline__ Field operator-(const Field& other) const {
         constexpr Limbs m = twice_modulus;
-        Field difference = *this;
+        Field difference;
+        difference.limb[0] = chain::sub(limb[0], other.limb[0]);
+#pragma unroll
+        for (int i = 1; i < 7; i++) difference.limb[i] = chain::subc(limb[i], other.limb[i]);
+        difference.limb[7] = chain::last_sub(limb[7], other.limb[7]);
         asm volatile(
             "{\n\t"
             ".reg .pred below;\n\t"
-            "sub.cc.u32 %0, %0, %8;\n\t"
-            "subc.cc.u32 %1, %1, %9;\n\t"
-            "subc.cc.u32 %2, %2, %10;\n\t"
-            "subc.cc.u32 %3, %3, %11;\n\t"
-            "subc.cc.u32 %4, %4, %12;\n\t"
-            "subc.cc.u32 %5, %5, %13;\n\t"
-            "subc.cc.u32 %6, %6, %14;\n\t"
-            "subc.u32 %7, %7, %15;\n\t"
-            // In (-2p, 2p): the highest bit is the sign.
+            // In [-2p, 2p): the highest bit is the sign.
             "setp.lt.s32 below, %7, 0;\n\t"
-            "@below add.cc.u32 %0, %0, %16;\n\t"
-            "@below addc.cc.u32 %1, %1, %17;\n\t"
-            "@below addc.cc.u32 %2, %2, %18;\n\t"
-            "@below addc.cc.u32 %3, %3, %19;\n\t"
-            "@below addc.cc.u32 %4, %4, %20;\n\t"
-            "@below addc.cc.u32 %5, %5, %21;\n\t"
-            "@below addc.cc.u32 %6, %6, %22;\n\t"
-            "@below addc.u32 %7, %7, %23;\n\t"
+            "@below add.cc.u32 %0, %0, %8;\n\t"
+            "@below addc.cc.u32 %1, %1, %9;\n\t"
+            "@below addc.cc.u32 %2, %2, %10;\n\t"
+            "@below addc.cc.u32 %3, %3, %11;\n\t"
+            "@below addc.cc.u32 %4, %4, %12;\n\t"
+            "@below addc.cc.u32 %5, %5, %13;\n\t"
+            "@below addc.cc.u32 %6, %6, %14;\n\t"
+            "@below addc.u32 %7, %7, %15;\n\t"
             "}"
             : "+r"(difference.limb[0]), "+r"(difference.limb[1]), "+r"(difference.limb[2]), "+r"(difference.limb[3]),
               "+r"(difference.limb[4]), "+r"(difference.limb[5]), "+r"(difference.limb[6]), "+r"(difference.limb[7])
-            : "r"(other.limb[0]), "r"(other.limb[1]), "r"(other.limb[2]), "r"(other.limb[3]), "r"(other.limb[4]),
-              "r"(other.limb[5]), "r"(other.limb[6]), "r"(other.limb[7]), "n"(m.v[0]), "n"(m.v[1]), "n"(m.v[2]),
-              "n"(m.v[3]), "n"(m.v[4]), "n"(m.v[5]), "n"(m.v[6]), "n"(m.v[7]));
+            : "n"(m.v[0]), "n"(m.v[1]), "n"(m.v[2]), "n"(m.v[3]), "n"(m.v[4]), "n"(m.v[5]), "n"(m.v[6]), "n"(m.v[7]));
         return difference;
     }
 

@@ -6,51 +6,23 @@
 // product takes 120, 8 and 8. x may have any factor, such as R in Montgomery form, and keeps it.
 #pragma once
 
+#include "thread/chain.cuh"
 #include "thread/field.cuh"
 
 namespace zkmill {
-
-// Steps of carry chains. Volatile statements keep their order, and the compiler leaves the carry between them alone.
-namespace chain {
-
-#define ZKMILL_CHAIN(name, instruction)                                                                        \
-    __device__ __forceinline__ uint32_t name(uint32_t a, uint32_t b, uint32_t c) {                             \
-        uint32_t sum;                                                                                          \
-        asm volatile(instruction " %0, %1, %2, %3;" : "=r"(sum) : "r"(a), "r"(b), "r"(c));                     \
-        return sum;                                                                                            \
-    }
-ZKMILL_CHAIN(mad_low, "mad.lo.cc.u32")
-ZKMILL_CHAIN(mad_high, "mad.hi.cc.u32")
-ZKMILL_CHAIN(madc_low, "madc.lo.cc.u32")
-ZKMILL_CHAIN(madc_high, "madc.hi.cc.u32")
-ZKMILL_CHAIN(last_low, "madc.lo.u32")
-ZKMILL_CHAIN(last_high, "madc.hi.u32")
-#undef ZKMILL_CHAIN
-
-#define ZKMILL_CHAIN(name, instruction)                                                                        \
-    __device__ __forceinline__ uint32_t name(uint32_t a, uint32_t b) {                                         \
-        uint32_t sum;                                                                                          \
-        asm volatile(instruction " %0, %1, %2;" : "=r"(sum) : "r"(a), "r"(b));                                 \
-        return sum;                                                                                            \
-    }
-ZKMILL_CHAIN(add, "add.cc.u32")
-ZKMILL_CHAIN(addc, "addc.cc.u32")
-ZKMILL_CHAIN(last_add, "addc.u32")
-#undef ZKMILL_CHAIN
-
-}  // namespace chain
 
 template <class F>
 struct alignas(16) Prepared {
     // w, and floor(w R / p).
     uint32_t value[8], quotient[8];
 
+    // From global memory that no one writes to while the kernel runs.
     static __device__ __forceinline__ Prepared load(const Prepared* p) {
         const uint4* words = reinterpret_cast<const uint4*>(p);
         Prepared result;
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            uint4 word = words[i];
+            uint4 word = __ldg(words + i);
             uint32_t* to = (i < 2 ? result.value : result.quotient) + i % 2 * 4;
             to[0] = word.x, to[1] = word.y, to[2] = word.z, to[3] = word.w;
         }

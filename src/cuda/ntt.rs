@@ -23,9 +23,8 @@ use crate::vector::Vector;
 const LOG_RADIX: u32 = 9;
 /// The longest transforms of one pass.
 const LOG_SINGLE: u32 = 10;
-/// Elements of a tile, and of one for passes of more than `2^8`: then a row of a tile is four elements, 128 bytes.
+/// Elements of a tile.
 const LOG_TILE: u32 = 10;
-const LOG_LARGE_TILE: u32 = 11;
 /// Elements of a thread.
 const LOG_ELEMENTS: u32 = 3;
 /// Elements that the memory for natural order has, if an item is not longer.
@@ -33,7 +32,7 @@ const LOG_SCRATCH: u32 = 22;
 /// The most rows of blocks in a grid.
 const MAX_ROWS: usize = 65535;
 /// Threads of a block of `ntt_prepare`, as in the kernels.
-const THREADS: u32 = 256;
+const THREADS: u32 = 128;
 
 /// The levels of each pass: sums to `log_n`, one to three.
 fn radices(log_n: u32) -> Vec<u32> {
@@ -89,13 +88,12 @@ impl CudaDomain {
             log_columns: 0,
             log_tiles: 0,
             log_twiddles: 0,
-            twiddle_shift: 0,
             log_scale: 0,
             inverse: inverse.into(),
             natural: (transform.order == Order::Natural).into(),
             last: 0,
             items: 0,
-            padding: 0,
+            padding: [0; 2],
         }
     }
 
@@ -118,17 +116,8 @@ impl CudaDomain {
             let input = Place { outer: log_rows, column: self.log_n - first, row: 0 };
             (input, Place { outer: first, column: 0, row: before }, first)
         };
-        let log_tile = if log_rows > 8 { LOG_LARGE_TILE } else { LOG_TILE };
-        let log_columns = (log_tile - log_rows).min(columns);
-        Pass {
-            input,
-            output,
-            log_rows,
-            log_columns,
-            log_tiles: columns - log_columns,
-            twiddle_shift: before,
-            ..pass
-        }
+        let log_columns = (LOG_TILE - log_rows).min(columns);
+        Pass { input, output, log_rows, log_columns, log_tiles: columns - log_columns, ..pass }
     }
 }
 
@@ -196,13 +185,12 @@ struct Pass {
     log_columns: u32,
     log_tiles: u32,
     log_twiddles: u32,
-    twiddle_shift: u32,
     log_scale: u32,
     inverse: u32,
     natural: u32,
     last: u32,
     items: u32,
-    padding: u32,
+    padding: [u32; 2],
 }
 const _: () = assert!(size_of::<Pass>() == 272);
 
@@ -257,7 +245,7 @@ impl Ntt<Fr> for Cuda {
 }
 
 impl Cuda {
-    /// The domain for transforms in passes of these numbers of levels, at most three of at most ten, and at least three
+    /// The domain for transforms in passes of these numbers of levels, at most three of at most ten, and at least four
     /// each if there are several.
     fn domain_of(&self, log_n: u32, radices: Vec<u32>) -> Result<CudaDomain> {
         let root = |log: u32| Fr::get_root_of_unity(1 << log).unwrap_or(Fr::ONE);
@@ -333,8 +321,8 @@ impl Cuda {
     ) -> Result<()> {
         let log_rows = domain.log_n;
         let wanted = items.len().next_power_of_two().ilog2();
-        // A thread has eight elements, of several transforms if need be.
-        let log_columns = wanted.min(LOG_TILE - log_rows).max(LOG_ELEMENTS.saturating_sub(log_rows));
+        // Two threads at least, of eight elements each, from several transforms if need be.
+        let log_columns = wanted.min(LOG_TILE - log_rows).max((LOG_ELEMENTS + 1).saturating_sub(log_rows));
         let blocks = items.len().div_ceil(1 << log_columns);
         let pass = Pass {
             log_rows,
@@ -352,10 +340,9 @@ impl Cuda {
         let grid = Grid::new(blocks as u32, 1 << (log_rows + log_columns - LOG_ELEMENTS));
         let none: Option<View<'_, Root>> = None;
         let (low, high) = (scale.low.as_ref().map(Self::view), scale.high.as_ref().map(Self::view));
-        let shared = 32 << (log_rows + log_columns);
         self.launch(
             kernel,
-            grid.shared(shared),
+            grid.shared(32 << LOG_TILE),
             &[&items, &items, &pass, &domain.roots, &none, &none, &low, &high],
         )
     }
@@ -388,11 +375,22 @@ impl Cuda {
         for step in 0..count {
             let index = if time { count - 1 - step } else { step };
             let last = step == count - 1;
+            let none = (None, None);
+            // The factors after pass `index`, and log_low of their first table. The second pass's exponents are multiples of what the
+            // second table's index is.
+            let ((low, high), log_twiddles) = match (&domain.twiddles, index) {
+                (Twiddles::Double { low, low_over_n }, 0) => {
+                    ((Some(if inverse { low_over_n } else { low }), None), log_n)
+                }
+                (Twiddles::Triple { low, high, high_over_n }, 0) => {
+                    let high = if inverse { high_over_n } else { high };
+                    ((Some(low), Some(high)), domain.radices[0])
+                }
+                (Twiddles::Triple { high, .. }, 1) => ((Some(high), None), log_n - domain.radices[0]),
+                _ => (none, 0),
+            };
             let pass = Pass {
-                log_twiddles: match &domain.twiddles {
-                    Twiddles::Triple { .. } => domain.radices[0],
-                    _ => log_n,
-                },
+                log_twiddles,
                 log_scale: scale.log_low,
                 last: last.into(),
                 ..domain.place(natural, index, domain.pass(transform))
@@ -400,17 +398,6 @@ impl Cuda {
             let source = if natural && last { scratch_at } else { items_at };
             let target = if natural && step + 2 == count { scratch_at } else { items_at };
 
-            let none = (None, None);
-            let (low, high) = match (&domain.twiddles, index) {
-                (Twiddles::Double { low, low_over_n }, 0) => {
-                    (Some(if inverse { low_over_n } else { low }), None)
-                }
-                (Twiddles::Triple { low, high, high_over_n }, 0) => {
-                    (Some(low), Some(if inverse { high_over_n } else { high }))
-                }
-                (Twiddles::Triple { high, .. }, 1) => (None, Some(high)),
-                _ => none,
-            };
             let scaled = if inverse { last } else { step == 0 };
             let (scale_low, scale_high) =
                 if scaled { (scale.low.as_ref(), scale.high.as_ref()) } else { none };
@@ -421,7 +408,7 @@ impl Cuda {
             let grid = Grid::new(1 << (log_n - log_tile), 1 << (log_tile - LOG_ELEMENTS));
             self.launch(
                 kernel(if time { "ntt_pass_dit" } else { "ntt_pass_dif" }),
-                grid.rows(items.len() as u32).shared(32 << log_tile),
+                grid.rows(items.len() as u32).shared(32 << LOG_TILE),
                 &[&source, &target, &pass, &domain.roots, &low, &high, &scale_low, &scale_high],
             )?;
         }
@@ -445,7 +432,7 @@ fn short_passes(cuda: &Cuda) {
     let cpu = crate::Cpu::new();
     let mut random = ChaCha8Rng::seed_from_u64(11);
     let splits: [&[u32]; 9] =
-        [&[3, 3], &[4, 3], &[3, 5], &[3, 3, 3], &[5, 4, 3], &[3, 4, 5], &[6, 3, 3], &[9, 3], &[3, 10]];
+        [&[4, 4], &[5, 4], &[4, 6], &[4, 4, 4], &[5, 4, 4], &[4, 4, 5], &[6, 4, 4], &[9, 4], &[4, 10]];
     for radices in splits {
         let log_n = radices.iter().sum();
         let domain = cuda.domain_of(log_n, radices.to_vec()).expect("a domain");
@@ -483,8 +470,8 @@ mod tests {
             let radices = radices(log_n);
             assert_eq!(radices.iter().sum::<u32>(), log_n);
             assert!(radices.len() <= 3);
-            assert!(radices.iter().all(|&radix| radix <= LOG_SINGLE && (radices.len() == 1 || radix >= 3)));
-            // Only the longest transforms have tiles with rows of less than 128 bytes.
+            assert!(radices.iter().all(|&radix| radix <= LOG_SINGLE && (radices.len() == 1 || radix >= 4)));
+            // Only the longest transforms have tiles with rows of less than 64 bytes.
             let short = radices.iter().any(|&radix| radix > LOG_RADIX);
             assert!(!short || radices.len() == 1 || log_n == 28);
         }
