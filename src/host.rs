@@ -1,6 +1,9 @@
 //! Memory of the backends that compute where the host does: buffers are vectors, views are slices.
 
+use std::alloc::{Layout, alloc_zeroed};
+
 use crate::backend::{Halves, Memory};
+use crate::cpu::pages::advise_large;
 use crate::element::Element;
 use crate::error::{Error, Result, check};
 
@@ -18,21 +21,37 @@ pub trait Host: Send + Sync + 'static {
 }
 
 /// A vector of `len` zeroed elements, or an error where `vec!` would abort.
+///
+/// The allocator clears the memory: large buffers come cleared from the system, and are not cleared again.
 pub(crate) fn zeroed<T: Element>(label: &'static str, len: usize) -> Result<Vec<T>> {
-    let mut buffer = reserve(label, len)?;
-    buffer.resize(len, T::ZEROED);
+    let layout = Layout::array::<T>(len).map_err(|_| out_of_memory::<T>(label, len))?;
+    if layout.size() == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the layout's size is not 0.
+    let memory = unsafe { alloc_zeroed(layout) }.cast::<T>();
+    if memory.is_null() {
+        return Err(out_of_memory::<T>(label, len));
+    }
+    // SAFETY: from the global allocator, with the layout of `len` elements, of which zeros are a value (`Element`); the
+    // vector is the only owner.
+    let mut buffer = unsafe { Vec::from_raw_parts(memory, 0, len) };
+    advise_large(&mut buffer);
+    // SAFETY: as above.
+    unsafe { buffer.set_len(len) };
     Ok(buffer)
 }
 
 fn reserve<T: Element>(label: &'static str, len: usize) -> Result<Vec<T>> {
     let mut buffer = Vec::new();
-    // What is free is the operating system's secret; it refused, so report none.
-    buffer.try_reserve_exact(len).map_err(|_| Error::OutOfMemory {
-        label,
-        bytes: len.saturating_mul(size_of::<T>()),
-        free: 0,
-    })?;
+    buffer.try_reserve_exact(len).map_err(|_| out_of_memory::<T>(label, len))?;
+    advise_large(&mut buffer);
     Ok(buffer)
+}
+
+fn out_of_memory<T>(label: &'static str, len: usize) -> Error {
+    // What is free is the operating system's secret; it refused, so report none.
+    Error::OutOfMemory { label, bytes: len.saturating_mul(size_of::<T>()), free: 0 }
 }
 
 impl<H: Host> Memory for H {

@@ -48,7 +48,7 @@ pub(crate) fn infer<B: Backend>(
         return Err(model::ModelError::InputColumns { expected, actual }.into());
     }
     let padded = inputs.padded();
-    let trace = key.model.padded().infer_with(&padded, |layer, x| -> Result<Vec<i32>, Error> {
+    let trace = key.model.infer_padded_with(&padded, |layer, x| -> Result<Vec<i32>, Error> {
         let Column::I8(weights) = &key.columns[2 * layer] else {
             return Err(Error::Params { what: "weights that are not i8" });
         };

@@ -5,7 +5,7 @@
 // whose upper levels are whole warps: three multiplications a value in all, and one inversion a block.
 #pragma once
 
-#include "thread/field.cuh"
+#include "thread/inverse.cuh"
 
 namespace zkmill {
 

@@ -1,5 +1,5 @@
 // Every operation of the fields, for the tests to compare with the host's.
-#include "thread/field.cuh"
+#include "thread/inverse.cuh"
 
 using namespace zkmill;
 

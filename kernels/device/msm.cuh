@@ -84,52 +84,63 @@ __device__ __forceinline__ void accumulate(const Affine<F>* bases, const uint32_
         slot_keys[1] = none;
         return;
     }
-    sum.store(slots + within);
-    slot_keys[within] = current;
+    sum.store(slots + 1);
+    slot_keys[1] = current;
     if (!within) {
-        // One run fills the share: the second slot continues it, so that equal keys stay together.
-        Xyzz<F>::identity().store(slots + 1);
-        slot_keys[1] = current;
+        // One run fills the share: the first slot belongs to it as well, so that equal keys stay together.
+        Xyzz<F>::identity().store(slots);
+        slot_keys[0] = current;
     }
 }
 
 // Shapes: keys, slots: n; next_keys, next: two per block; dynamic shared memory: one point and one key per thread.
-// One block adds up runs of equal keys among as many slots as it has threads, by a tree: at most one addition a slot, in a number
-// of steps that is logarithmic in the length of the longest run. Runs that lie within the block go to their buckets; those of its
-// first and last slot go on to `next`, or to their buckets as well if the block is the only one.
+// One block adds up runs of equal keys among as many slots as it has threads: at most one addition a slot, in a number of steps
+// that is logarithmic in the length of the longest run. Runs that lie within the block go to their buckets; those of its first and
+// last slot go on to `next`, or to their buckets as well if the block is the only one.
 //
-// Two slots with equal keys are joined at the level of the tree where their intervals meet. Level 0 joins slot 2k + 1, the end of
-// one share, with slot 2k + 2, the start of the next: where buckets are small, that is all. So slot s is the tree's leaf s + 1.
+// In step 2^k the slot at an odd multiple of 2^k from the start of its run is added to the one 2^k before it. Which slots that are
+// depends on the runs, so the first threads share them out: few warps work, on all their lanes.
 template <class F>
 __device__ __forceinline__ void combine(const uint32_t* keys, const Xyzz<F>* slots, uint32_t n, uint32_t none,
                                         Xyzz<F>* buckets, uint32_t* next_keys, Xyzz<F>* next) {
+    constexpr uint32_t threads = tuning::combine_bytes / sizeof(Xyzz<F>), steps = 8;
+    static_assert(threads % 32 == 0 && threads <= 1u << steps, "whole warps, and a counter for each step");
     extern __shared__ uint4 shared[];
-    uint32_t threads = blockDim.x, t = threadIdx.x;
+    // The slots that are added to others in a step, in any order, and their number for each step.
+    __shared__ uint32_t added[threads], counts[steps];
+    uint32_t t = threadIdx.x, lane = t % 32;
     Xyzz<F>* sums = reinterpret_cast<Xyzz<F>*>(shared);
     uint32_t* run = reinterpret_cast<uint32_t*>(sums + threads);
 
     size_t slot = size_t(blockIdx.x) * threads + t;
     uint32_t key = slot < n ? keys[slot] : none;
     run[t] = key;
-    if (key != none) Xyzz<F>::load(slots + slot).store(sums + t);
+    // In the middle of a run every other slot is the identity.
+    bool identity = true;
+    if (key != none) {
+        Xyzz<F> sum = Xyzz<F>::load(slots + slot);
+        identity = sum.is_identity();
+        sum.store(sums + t);
+    }
+    if (t < steps) counts[t] = 0;
     __syncthreads();
 
-    bool starts = key != none && (t == 0 || run[t - 1] != key);
-    bool continues = key != none && !starts;
-    for (uint32_t width = 1; width <= threads; width *= 2) {
-        // Whether a slot is yet to be joined with the one before it.
-        if (!__syncthreads_or(continues && (t + 1) % width == 0)) break;
-        // Within [middle - width, middle + width) a run that ends a half has its sum in its first slot there.
-        uint32_t middle = (2 * t + 1) * width - 1;
-        if (middle == 0 || middle >= threads) continue;
-        uint32_t joint = run[middle];
-        if (joint == none || run[middle - 1] != joint) continue;
-        uint32_t first = max(lower_bound(run, middle, joint), middle - min(middle, width));
-        add(sums[first], sums[middle]);
+    // From the start of the run.
+    uint32_t place = key != none ? t - lower_bound(run, t, key) : 0;
+    for (uint32_t step = 1, k = 0; step < threads; step *= 2, k++) {
+        bool adds = (place & (2 * step - 1)) == step && !(step == 1 && identity);
+        uint32_t mask = __ballot_sync(~0u, adds), before = 0;
+        if (lane == 0) before = atomicAdd(counts + k, __popc(mask));
+        before = __shfl_sync(~0u, before, 0) + __popc(mask & ((1u << lane) - 1));
+        if (adds) added[before] = t;
+        __syncthreads();
+        // No run is as long.
+        if (counts[k] == 0 && step > 1) break;
+        if (t < counts[k]) add(sums[added[t] - step], sums[added[t]]);
+        __syncthreads();
     }
 
-    // The loop's last barrier is behind its last addition, unless there were additions on all levels.
-    __syncthreads();
+    bool starts = key != none && place == 0;
     bool only = gridDim.x == 1;
     bool last = run[threads - 1] == key;
     next += 2 * size_t(blockIdx.x);
@@ -142,9 +153,9 @@ __device__ __forceinline__ void combine(const uint32_t* keys, const Xyzz<F>* slo
         sum.store(buckets + key);
         return;
     }
-    sum.store(next + (t > 0));
-    // One run fills the block: the second slot continues it.
-    if (t == 0 && last) Xyzz<F>::identity().store(next + 1);
+    sum.store(next + last);
+    // One run fills the block: the first slot belongs to it as well.
+    if (t == 0 && last) Xyzz<F>::identity().store(next);
 }
 
 // Shapes: buckets, more: n. buckets += more, one bucket per thread.
@@ -216,7 +227,7 @@ __device__ __forceinline__ void finish(const Xyzz<F>* windows, uint32_t items, u
     windows += size_t(item) * count;
     Xyzz<F> sum = Xyzz<F>::load(windows + count - 1);
     for (uint32_t w = count - 1; w-- > 0;) {
-        for (uint32_t i = 0; i < bits; i++) twice(sum);
+        twice(sum, bits);
         Xyzz<F> window = Xyzz<F>::load(windows + w);
         add(sum, window);
     }
@@ -224,17 +235,36 @@ __device__ __forceinline__ void finish(const Xyzz<F>* windows, uint32_t items, u
 }
 
 // Shapes: tables: slices x n, of which the first n are given.
-// One thread per point: tables[j][i] = 2^(bits j) tables[0][i].
+// One thread per point: tables[j][i] = 2^(bits j) tables[0][i]. Eight at a time are computed with a common denominator's powers left
+// over, which one inversion then gives all of.
 template <class F>
 __device__ __forceinline__ void multiples(Affine<F>* tables, uint32_t n, uint32_t slices, uint32_t bits) {
+    constexpr uint32_t AT_ONCE = 8;
     uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n) return;
     Affine<F> point = Affine<F>::load(tables + i);
-    for (uint32_t j = 1; j < slices; j++) {
-        Xyzz<F> multiple = Xyzz<F>::from(point);
-        for (uint32_t k = 0; k < bits; k++) twice(multiple);
-        point = multiple.to_affine();
-        point.store(tables + size_t(j) * n + i);
+    for (uint32_t first = 1; first < slices; first += AT_ONCE) {
+        uint32_t count = min(AT_ONCE, slices - first);
+        // Multiple k is (x / z^2, y / z^3), where z is the product of factors[0] to factors[k].
+        F factors[AT_ONCE], all = F::one();
+        for (uint32_t k = 0; k < count; k++) {
+            factors[k] = twice(point.x, point.y, bits);
+            all = all * factors[k];
+            Affine<F>* to = tables + size_t(first + k) * n + i;
+            point.x.store_lazy(&to->x);
+            point.y.store_lazy(&to->y);
+        }
+        // 1/z of the last multiple, and then of those before. The identity stays zero.
+        F inverse = all.inverse();
+        for (uint32_t k = count; k-- > 0;) {
+            Affine<F>* to = tables + size_t(first + k) * n + i;
+            Affine<F> multiple = Affine<F>::load(to);
+            F square = inverse.square();
+            multiple = Affine<F>{multiple.x * square, multiple.y * (square * inverse)};
+            multiple.store(to);
+            if (k == count - 1) point = multiple;
+            inverse = inverse * factors[k];
+        }
     }
 }
 

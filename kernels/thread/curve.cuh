@@ -107,21 +107,56 @@ struct Xyzz {
     }
 };
 
+// The step from (x / z^2, y / z^3) to its double, whose denominators have u z for z; 4M + 2S and 1M + 1S for the powers of u. The identity
+// has u = 0 and stays; no other point does, as neither curve has points of order two.
+template <class F>
+struct Doubling {
+    // 2y, its square and its cube.
+    F u, v, w;
+
+    __device__ __forceinline__ explicit Doubling(const F& y) : u(y.twice()), v(u.square()), w(u * v) {}
+
+    // `y` is the one above.
+    __device__ __forceinline__ void apply(F& x, F& y) const {
+        F s = x * v;
+        F xx = x.square();
+        F m = xx.twice() + xx;
+        x = m.square() - s.twice();
+        y = F::cross(m, s - x, w, y);
+    }
+};
+
 // a = 2a, 6M + 3S.
 template <class F>
 __device__ __noinline__ void twice(Xyzz<F>& a) {
     F x = F::load(&a.x), y = F::load(&a.y);
-    F u = y.twice();
-    F v = u.square();
-    F w = u * v;
-    (F::load(&a.zz) * v).store_lazy(&a.zz);
-    (F::load(&a.zzz) * w).store_lazy(&a.zzz);
-    F s = x * v;
-    F xx = x.square();
-    F m = xx.twice() + xx;
-    F x3 = m.square() - s.twice();
-    F::cross(m, s - x3, w, y).store_lazy(&a.y);
-    x3.store_lazy(&a.x);
+    Doubling<F> doubling(y);
+    (F::load(&a.zz) * doubling.v).store_lazy(&a.zz);
+    (F::load(&a.zzz) * doubling.w).store_lazy(&a.zzz);
+    doubling.apply(x, y);
+    x.store_lazy(&a.x);
+    y.store_lazy(&a.y);
+}
+
+// (x, y) = 2^times (x, y) as `Doubling` has it; the factor of z. 5M + 3S a time.
+template <class F>
+__device__ __noinline__ F twice(F& x, F& y, uint32_t times) {
+    F factor = F::one();
+    for (uint32_t i = 0; i < times; i++) {
+        Doubling<F> doubling(y);
+        doubling.apply(x, y);
+        factor = factor * doubling.u;
+    }
+    return factor;
+}
+
+// a = 2^times a, 5M + 3S a time and 3M + 1S.
+template <class F>
+__device__ __forceinline__ void twice(Xyzz<F>& a, uint32_t times) {
+    F factor = twice(a.x, a.y, times);
+    F square = factor.square();
+    a.zz = a.zz * square;
+    a.zzz = a.zzz * (square * factor);
 }
 
 // a = a + b, 12M + 2S; any points.

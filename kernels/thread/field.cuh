@@ -75,7 +75,6 @@ constexpr uint32_t negative_inverse(uint32_t p) {
 template <class P>
 struct alignas(16) Field {
     static constexpr Limbs modulus = P::modulus;
-    static constexpr Limbs modulus_less_two = constants::subtract(modulus, Limbs{{2}});
     static constexpr Limbs twice_modulus = constants::twice(modulus);
     // R and R^2 mod p.
     static constexpr Limbs montgomery = constants::power_of_two(modulus, 256);
@@ -290,7 +289,7 @@ struct alignas(16) Field {
         return power;
     }
 
-    // 1/a; 0 for 0.
+    // 1/a; 0 for 0. See thread/inverse.cuh, which defines it.
     __device__ __forceinline__ Field inverse() const;
 
     // A value below 2np less np if it is not below np: [0, 2np) -> [0, np), for n = 1 or 2.
@@ -321,6 +320,9 @@ struct alignas(16) Field {
     }
 
   private:
+    template <class>
+    friend class DivisionSteps;
+
     // R or R^2 as an element.
     template <int N>
     static __device__ __forceinline__ Field constant() {
@@ -449,27 +451,5 @@ struct alignas(16) Field {
 using Fr = Field<FrParameters>;
 using Fq = Field<FqParameters>;
 static_assert(sizeof(Fr) == 32 && sizeof(Fq) == 32, "the layout of the host's types");
-
-// a^(p - 2): the exponent is the same for all lanes, so that no lane diverges.
-template <class P>
-__device__ __noinline__ Field<P> invert(Field<P> a) {
-    constexpr Limbs exponent = Field<P>::modulus_less_two;
-    Field<P> power = Field<P>::one();
-#pragma unroll
-    for (int i = 7; i >= 0; i--) {
-        uint32_t bits = exponent.v[i];
-#pragma unroll 1
-        for (int j = 0; j < 32; j++, bits <<= 1) {
-            power = power.square();
-            if (bits >> 31) power = power * a;
-        }
-    }
-    return power;
-}
-
-template <class P>
-__device__ __forceinline__ Field<P> Field<P>::inverse() const {
-    return invert(*this);
-}
 
 }  // namespace zkmill

@@ -1,7 +1,7 @@
 // The quadratic extension of BN254's base field, Fq[u] / (u^2 + 1), in the registers of one thread. Lazy as `Field` is.
 #pragma once
 
-#include "thread/field.cuh"
+#include "thread/inverse.cuh"
 
 namespace zkmill {
 

@@ -5,7 +5,7 @@ mod lookup;
 mod matrix;
 mod msm;
 mod ntt;
-mod pages;
+pub(crate) mod pages;
 mod sumcheck;
 mod vector;
 
@@ -110,6 +110,17 @@ impl Cpu {
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn ifma(&self) -> Option<field::ifma::Ifma> {
         field::ifma::Ifma::new().filter(|_| self.tier == Tier::Ifma)
+    }
+
+    /// [`install`](Self::install) for work that takes about `elements` multiplications. A little is done where it is, on one
+    /// thread: the way to another takes longer.
+    pub(crate) fn install_unless_short<R: Send>(
+        &self,
+        elements: usize,
+        work: impl FnOnce() -> R + Send,
+    ) -> R {
+        const SHORT: usize = 1 << 9;
+        if elements <= SHORT { work() } else { self.install(work) }
     }
 
     /// Runs `work` in this value's pool, so that rayon's parallel iterators inside it use its threads.

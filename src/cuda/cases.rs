@@ -1,7 +1,7 @@
 //! The host side's own cases: what the suite for every backend cannot ask for.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use ark_ff::UniformRand;
@@ -42,6 +42,7 @@ pub fn cases() -> Vec<Case<Cuda>> {
         shared_memory
         joins_are_ordered
         joins_nest
+        hands_over
         drops_in_forks
         forks_that_escape
         panics_in_joins
@@ -229,6 +230,30 @@ fn joins_nest(cuda: &Cuda) {
     }
 }
 
+/// What one fork has waited for the other may use at once.
+fn hands_over(cuda: &Cuda) {
+    for round in 0..4 {
+        let (sender, receiver) = mpsc::channel();
+        let ((), (given, made)) = cuda
+            .join(
+                move |left| {
+                    let given = count(left, round)?;
+                    left.sync()?;
+                    sender.send(given).expect("the other fork waits");
+                    Ok(())
+                },
+                move |right| {
+                    let given = receiver.recv().expect("the other fork sends");
+                    let made = step(right, Cuda::view(&given))?;
+                    Ok((given, made))
+                },
+            )
+            .expect("nothing fails");
+        assert_eq!(host(cuda, &given), counted(round));
+        assert_eq!(host(cuda, &made), stepped(&counted(round)));
+    }
+}
+
 /// Memory that both forks use goes when the last of them lets go of it, and not before their work is done.
 fn drops_in_forks(cuda: &Cuda) {
     for round in 0..10 {
@@ -360,6 +385,9 @@ fn limits(_: &Cuda) {
     assert!(cuda.alloc::<u8>("all", 10_000).is_ok());
 }
 
+/// Held by cases that take more than half of what is free, of which two at a time would find too little.
+static MOST_MEMORY: Mutex<()> = Mutex::new(());
+
 /// Bytes that can be allocated.
 fn free_bytes(cuda: &Cuda) -> usize {
     match cuda.scratch::<u8>("everything", 1 << 60) {
@@ -373,6 +401,7 @@ fn free_bytes(cuda: &Cuda) -> usize {
 
 /// The device's own memory ends with an error too, and is there again after a drop.
 fn exhausted_memory(cuda: &Cuda) {
+    let _alone = MOST_MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
     // Other tests may use the device as well.
     let most = free_bytes(cuda) / 8 * 5;
     let first = cuda.scratch::<u8>("first", most).expect("five eighths of what is free");
@@ -389,6 +418,7 @@ fn exhausted_memory(cuda: &Cuda) {
 
 /// Memory that another queue has freed, but not yet come to, is waited for rather than refused.
 fn memory_freed_elsewhere(cuda: &Cuda) {
+    let _alone = MOST_MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
     let most = free_bytes(cuda) / 8 * 5;
     for _ in 0..3 {
         let (gone, kept) = cuda

@@ -94,6 +94,13 @@ fn compare<P: FpConfig<4>>(cuda: &Cuda, kernel: Kernel, inverse: Inverse<P>) {
     let mut pairs: Vec<[BigInt<4>; 2]> =
         edges.iter().flat_map(|&x| edges.iter().map(move |&y| [x, y])).collect();
     pairs.extend((0..200).map(|_| [random(), random()]));
+    // Inverses take another way for each number of zeros at either end.
+    for bit in 0..modulus.num_bits() {
+        let power = BigInt::from(1u64) << bit;
+        let mut opposite = modulus;
+        opposite.sub_with_borrow(&power);
+        pairs.extend([[power, opposite], [opposite, power]]);
+    }
 
     let reduce = |value: BigInt<4>| {
         let mut reduced = value;

@@ -82,22 +82,33 @@ impl Model {
     /// [`ModelError::OutsideTable`] for the first `Y'`, in the order of layers, rows and columns, that its
     /// activation's table does not contain.
     pub fn infer(&self, inputs: &Tensor<i8>) -> Result<Trace, ModelError> {
-        self.infer_with(inputs, |layer, x| Ok(product(&self.layers()[layer].weights, x)))
+        self.infer_with(inputs, |width| width, |layer, x| Ok(product(&self.layers()[layer].weights, x)))
     }
 
-    /// [`infer`](Self::infer) with the matrix products `X W` computed elsewhere: `product` gets the number of a layer and its
-    /// input.
-    pub(crate) fn infer_with<E: From<ModelError>>(
+    /// [`infer`](Self::infer) of the [padded](Self::padded) network, which need not exist: the matrix products `X W` are
+    /// computed elsewhere. `product` gets the number of a layer and its padded input.
+    pub(crate) fn infer_padded_with<E: From<ModelError>>(
         &self,
         inputs: &Tensor<i8>,
+        product: impl FnMut(usize, &[i8]) -> Result<Vec<i32>, E>,
+    ) -> Result<Trace, E> {
+        self.infer_with(inputs, usize::next_power_of_two, product)
+    }
+
+    /// The network with `width` of its numbers of columns, new ones being zero, and products computed by `product`.
+    fn infer_with<E: From<ModelError>>(
+        &self,
+        inputs: &Tensor<i8>,
+        width: impl Fn(usize) -> usize,
         mut product: impl FnMut(usize, &[i8]) -> Result<Vec<i32>, E>,
     ) -> Result<Trace, E> {
-        if inputs.cols() != self.inputs() {
-            return Err(ModelError::InputColumns { expected: self.inputs(), actual: inputs.cols() }.into());
+        let expected = width(self.inputs());
+        if inputs.cols() != expected {
+            return Err(ModelError::InputColumns { expected, actual: inputs.cols() }.into());
         }
         let batch = inputs.rows();
         for layer in self.layers() {
-            check_shape(batch, layer.weights.cols())?;
+            check_shape(batch, width(layer.weights.cols()))?;
         }
         let mut layers: Vec<LayerTrace> = Vec::with_capacity(self.layers().len());
         for (index, layer) in self.layers().iter().enumerate() {
@@ -106,11 +117,10 @@ impl Model {
                 _ => inputs.data(),
             };
             let mut acc = product(index, x)?;
-            add_bias(&mut acc, &layer.bias);
-            let requantised = layer
-                .requantise
-                .map(|requantise| requantise.apply(&acc, index, &layer.weights))
-                .transpose()?;
+            let cols = width(layer.weights.cols());
+            add_bias(&mut acc, cols, &layer.bias);
+            let requantised =
+                layer.requantise.map(|requantise| requantise.apply(&acc, index, cols)).transpose()?;
             layers.push(LayerTrace { acc, requantised });
         }
         Ok(Trace { batch, layers })
@@ -133,23 +143,22 @@ fn product(weights: &Tensor<i8>, x: &[i8]) -> Vec<i32> {
     acc
 }
 
-/// `1 (x) bias`, added to every row.
-fn add_bias(acc: &mut [i32], bias: &[i32]) {
-    for row in acc.chunks_exact_mut(bias.len()) {
+/// `1 (x) bias`, padded by zeros, added to every row of `cols` entries.
+fn add_bias(acc: &mut [i32], cols: usize, bias: &[i32]) {
+    for row in acc.chunks_exact_mut(cols) {
         row.iter_mut().zip(bias).for_each(|(acc, bias)| *acc += bias);
     }
 }
 
 impl Requantise {
-    /// `Y'`, `rem` and `Y` for all accumulators of layer number `layer`, whose weights give the number of
-    /// columns.
-    fn apply(&self, acc: &[i32], layer: usize, weights: &Tensor<i8>) -> Result<Requantised, ModelError> {
+    /// `Y'`, `rem` and `Y` for all accumulators of layer number `layer`, of `cols` columns.
+    fn apply(&self, acc: &[i32], layer: usize, cols: usize) -> Result<Requantised, ModelError> {
         let range = self.table_range();
         if let Some(at) = acc.par_iter().position_first(|&acc| !range.contains(&self.round(acc).0)) {
             return Err(ModelError::OutsideTable {
                 layer,
-                row: at / weights.cols(),
-                column: at % weights.cols(),
+                row: at / cols,
+                column: at % cols,
                 value: self.round(acc[at]).0,
                 table_bits: self.table_bits(),
             });

@@ -26,29 +26,45 @@ pub(super) fn add_fractions<F: Modulus>(_: Ifma, p: Option<&[F]>, q: &[F], out_p
 
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn add_part<F: Modulus>(p: Option<[&[F]; 2]>, q: [&[F]; 2], out_p: &mut [F], out_q: &mut [F]) {
-    for i in (0..out_q.len()).step_by(8) {
-        let [q0, q1] = [load_at(q[0], i, F::zero()), load_at(q[1], i, F::zero())];
-        let high_q0 = Factor::<F, 16>::from_elements(&q0);
-        let numerator = match p {
-            None => {
-                let product: Wide<F, 0, 2> = mul(&high_q0, &Factor::<F, 1>::from_words(&q1));
-                store_at(&product.canonical().into_words(), out_q, i);
-                let sum = Lazy::<F, 1>::from_words(&q0).add::<1, 2>(Lazy::from_words(&q1));
-                sum.canonical()
-            }
+    for i in (0..out_q.len()).step_by(16) {
+        for half in q.iter().chain(p.iter().flatten()) {
+            prefetch(half, i + AHEAD);
+            prefetch(half, i + AHEAD + 8);
+        }
+        for out in [&*out_p, &*out_q] {
+            prefetch(out, i + AHEAD);
+            prefetch(out, i + AHEAD + 8);
+        }
+        let q0 = [load_at(q[0], i, F::zero()), load_at(q[0], i + 8, F::zero())];
+        let q1 = [load_at(q[1], i, F::zero()), load_at(q[1], i + 8, F::zero())];
+        // The left factors four bits higher.
+        let left = [Factor::<F, 16>::from_elements(&q0[0]), Factor::from_elements(&q0[1])];
+        let right = [Factor::<F, 1>::from_words(&q1[0]), Factor::from_words(&q1[1])];
+        let mut products = Sums::new();
+        products.add([&left[0], &left[1]], [&right[0], &right[1]]);
+        let [low, high] = canonical_pair(products.reduce::<16, 2>());
+        store_at(&low.into_words(), out_q, i);
+        store_at(&high.into_words(), out_q, i + 8);
+
+        let numerators = match p {
+            None => [
+                Lazy::<F, 1>::from_words(&q0[0]).add(Lazy::<F, 1>::from_words(&q1[0])),
+                Lazy::<F, 1>::from_words(&q0[1]).add(Lazy::<F, 1>::from_words(&q1[1])),
+            ],
             Some(p) => {
-                let [p0, p1] = [load_at(p[0], i, F::zero()), load_at(p[1], i, F::zero())];
-                let q1 = Factor::<F, 1>::from_words(&q1);
-                let mut sums = Sums::new();
-                sums.add([&high_q0, &high_q0], [&Factor::<F, 1>::from_words(&p1), &q1]);
-                let [mut cross, product] = sums.split();
-                cross.add([&Factor::<F, 16>::from_elements(&p0)], [&q1]);
-                let [cross, product] = Sums::join(cross, product).reduce::<32, 2>();
-                store_at(&product.canonical().into_words(), out_q, i);
-                cross.canonical()
+                let p0 = [load_at(p[0], i, F::zero()), load_at(p[0], i + 8, F::zero())];
+                let p1 = [load_at(p[1], i, F::zero()), load_at(p[1], i + 8, F::zero())];
+                let p0 = [Factor::<F, 16>::from_elements(&p0[0]), Factor::from_elements(&p0[1])];
+                let p1 = [Factor::<F, 1>::from_words(&p1[0]), Factor::from_words(&p1[1])];
+                let mut cross = Sums::new();
+                cross.add([&left[0], &left[1]], [&p1[0], &p1[1]]);
+                cross.add([&p0[0], &p0[1]], [&right[0], &right[1]]);
+                cross.reduce::<32, 2>()
             }
         };
-        store_at(&numerator.into_words(), out_p, i);
+        let [low, high] = canonical_pair(numerators);
+        store_at(&low.into_words(), out_p, i);
+        store_at(&high.into_words(), out_p, i + 8);
     }
 }
 

@@ -42,10 +42,10 @@ impl Lookup for Cpu {
         }
         #[cfg(target_arch = "x86_64")]
         if let Some(token) = self.ifma() {
-            self.install(|| ifma::logup(token, alpha, column, numerator, out));
+            self.install_unless_short(out.len(), || ifma::logup(token, alpha, column, numerator, out));
             return Ok(());
         }
-        self.install(|| fraction::logup(alpha, column, numerator, out));
+        self.install_unless_short(out.len(), || fraction::logup(alpha, column, numerator, out));
         Ok(())
     }
 
@@ -59,10 +59,10 @@ impl Lookup for Cpu {
         check_fractions(p.map(<[Fr]>::len), q.len(), out_p.len(), out_q.len())?;
         #[cfg(target_arch = "x86_64")]
         if let Some(token) = self.ifma() {
-            self.install(|| ifma::add_fractions(token, p, q, out_p, out_q));
+            self.install_unless_short(q.len(), || ifma::add_fractions(token, p, q, out_p, out_q));
             return Ok(());
         }
-        self.install(|| fraction::add_fractions(p, q, out_p, out_q));
+        self.install_unless_short(q.len(), || fraction::add_fractions(p, q, out_p, out_q));
         Ok(())
     }
 

@@ -10,6 +10,12 @@ const ROW_BLOCK: usize = 256;
 /// Columns of the product that one job works on: a cache line of `b`.
 const COL_BLOCK: usize = 64;
 
+/// Rows of `a` up to which packing `b` does not pay.
+const FEW: usize = 4;
+
+/// Least columns of a product of [`FEW`] rows that one job works on.
+const STRIP: usize = 512;
+
 /// Pairs of the inner dimension packed at a time.
 const STEP: usize = 256;
 
@@ -20,6 +26,9 @@ pub(super) fn gemm(isa: Isa, shape: [usize; 3], a: &[i8], b: &[i8], out: &mut [i
     let [rows, _, cols] = shape;
     if out.is_empty() {
         return;
+    }
+    if rows <= FEW {
+        return few_rows(isa, shape, a, b, out);
     }
     let strips = cols.div_ceil(COL_BLOCK);
     let blocks: Vec<Vec<i32>> = (0..rows.div_ceil(ROW_BLOCK) * strips)
@@ -33,6 +42,14 @@ pub(super) fn gemm(isa: Isa, shape: [usize; 3], a: &[i8], b: &[i8], out: &mut [i
             }
         }
     });
+}
+
+/// The same for [`FEW`] rows: sums of multiples of the rows of `b`, read as they lie.
+fn few_rows(isa: Isa, [_, inner, cols]: [usize; 3], a: &[i8], b: &[i8], out: &mut [i32]) {
+    let strip = cols.div_ceil(rayon::current_num_threads()).max(STRIP);
+    for (a, out) in a.chunks_exact(inner).zip(out.chunks_exact_mut(cols)) {
+        out.par_chunks_mut(strip).enumerate().for_each(|(k, out)| isa.combine(a, &b[k * strip..], cols, out));
+    }
 }
 
 /// The product's block at row `top` and column `left`, with rows of [`COL_BLOCK`] entries.
@@ -112,6 +129,11 @@ mod tests {
                 [1, 1025, 130],
                 [300, 70, 3],
                 [257, 513, 17],
+                [FEW + 1, 1, 1],
+                [FEW + 1, 2, 1],
+                [FEW + 2, 3, 5],
+                [FEW + 1, 1025, 130],
+                [FEW, 40, 2 * STRIP + 30],
             ] {
                 check(isa, shape, || rng.next_u32() as i8);
             }
@@ -122,12 +144,15 @@ mod tests {
     fn the_largest_sums_fit() {
         for isa in Isa::available() {
             check(isa, [2, MAX_INNER, 2], || i8::MIN);
+            check(isa, [FEW + 1, MAX_INNER, 2], || i8::MIN);
         }
-        let mut sign = 0;
-        check(Isa::detect(), [1, MAX_INNER, 1], || {
-            sign += 1;
-            if sign <= MAX_INNER { i8::MIN } else { i8::MAX }
-        });
+        for rows in [1, FEW + 1] {
+            let mut drawn = 0;
+            check(Isa::detect(), [rows, MAX_INNER, 1], || {
+                drawn += 1;
+                if drawn <= rows * MAX_INNER { i8::MIN } else { i8::MAX }
+            });
+        }
     }
 
     #[test]
@@ -135,7 +160,10 @@ mod tests {
         for threads in [1, 2, 5] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let mut rng = ChaCha20Rng::seed_from_u64(7);
-            pool.install(|| check(Isa::detect(), [270, 33, 190], || rng.next_u32() as i8));
+            pool.install(|| {
+                check(Isa::detect(), [270, 33, 190], || rng.next_u32() as i8);
+                check(Isa::detect(), [FEW, 33, 3 * STRIP + 1], || rng.next_u32() as i8);
+            });
         }
     }
 }

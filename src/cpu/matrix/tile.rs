@@ -89,6 +89,46 @@ impl Isa {
     }
 }
 
+impl Isa {
+    /// `out[c] = sum_k a[k] b[k cols + c]`, for `out` of at most `cols` entries.
+    pub(super) fn combine(self, a: &[i8], b: &[i8], cols: usize, out: &mut [i32]) {
+        match self {
+            // SAFETY: as in `tile`.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { combine_avx2(a, b, cols, out) },
+            // SAFETY: as in `tile`.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 | Self::Vnni => unsafe { combine_avx512(a, b, cols, out) },
+            _ => combine(a, b, cols, out),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn combine_avx2(a: &[i8], b: &[i8], cols: usize, out: &mut [i32]) {
+    combine(a, b, cols, out);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn combine_avx512(a: &[i8], b: &[i8], cols: usize, out: &mut [i32]) {
+    combine(a, b, cols, out);
+}
+
+/// See [`Isa::combine`]. The compiler makes vector instructions of it.
+#[inline(always)]
+fn combine(a: &[i8], b: &[i8], cols: usize, out: &mut [i32]) {
+    out.fill(0);
+    for (&a, b) in a.iter().zip(b.chunks(cols)) {
+        let a = i16::from(a);
+        for (out, &b) in out.iter_mut().zip(b) {
+            // At most 2^14 in magnitude.
+            *out += i32::from(a * i16::from(b));
+        }
+    }
+}
+
 fn plain(a: &[Pair], strides: Strides, b: &[[Pair; COLS]]) -> Tile {
     let mut tile = [[0i32; COLS]; ROWS];
     for (k, b) in b.iter().enumerate() {
@@ -111,6 +151,7 @@ fn plain(a: &[Pair], strides: Strides, b: &[[Pair; COLS]]) -> Tile {
 macro_rules! tile {
     ($name:ident, $feature:literal, $vector:ident, $rows:literal, $zero:ident, $splat:ident, $madd:expr) => {
         #[target_feature(enable = $feature)]
+        #[allow(clippy::needless_range_loop, reason = "iterators keep the sums in memory")]
         unsafe fn $name(a: &[Pair], strides: Strides, b: &[[Pair; COLS]]) -> Tile {
             use std::arch::x86_64::*;
             use std::mem::transmute;
@@ -121,13 +162,13 @@ macro_rules! tile {
                 for (k, b) in b.iter().enumerate() {
                     // SAFETY: same size, and any bits are a vector.
                     let b = unsafe { transmute::<[Pair; COLS], [$vector; VECTORS]>(*b) };
-                    for (i, sums) in sums.iter_mut().enumerate() {
+                    for i in 0..$rows {
                         let index = (group * $rows + i) * strides.row + k * strides.pair;
                         // SAFETY: the caller vouches for the rows and pairs of `a`. A pair has the bits of an `i32`.
                         let pair = unsafe { transmute::<Pair, i32>(*a.get_unchecked(index)) };
                         let pair = $splat(pair);
-                        for (sum, b) in sums.iter_mut().zip(b) {
-                            *sum = $madd(*sum, pair, b);
+                        for v in 0..VECTORS {
+                            sums[i][v] = $madd(sums[i][v], pair, b[v]);
                         }
                     }
                 }

@@ -1,23 +1,29 @@
 //! Signed digits of scalars of any width.
 //!
-//! A scalar `v`, taken as the integer of smallest magnitude in its class, is written
+//! A scalar `v`, taken as the integer of smallest magnitude in its class, is written with `r(o) = round(v / 2^o)`, halves
+//! rounded up, as
 //!
 //! ```text
-//! v = sum_k d_k 2^(o_k),     -2^(w_k - 1) <= d_k < 2^(w_k - 1),     o_(k+1) = o_k + w_k,
+//! v = sum_k d_k 2^(o_k),     d_k = r(o_k) - 2^(w_k) r(o_k + w_k),     o_(k+1) = o_k + w_k,     o_0 = 0,
 //! ```
 //!
-//! the last digit also reaching `2^(w - 1)`. Adding `B = sum_(k < last) 2^(o_k + w_k - 1)` makes all digits but the last
-//! plain bit fields, `d_k = field_k(v + B) - 2^(w_k - 1)`: each is found on its own, no carry runs along, and the two's
-//! complement of a negative `v` needs no treatment of its own. With `T` bits in all, `v` fits if `|v| <= 2^(T - 1)`.
-//! Scalars near 0 (also from below) have no other than low digits.
+//! the last digit being `r(o_k)` alone. Rounding moves a quotient by at most a half, so `|d_k| <= 2^(w_k - 1)`; for the last
+//! digit this holds if `|v| <= 2^(T - 1)` with `T` bits in all. Since `r(o)` is `floor(v / 2^o)` plus the bit below, a digit
+//! is told by its own bits in two's complement and the one below them (Booth's recoding): each is found on its own, no carry
+//! runs along. Scalars near 0 (also from below) have no other than low digits.
 
+#[cfg(target_arch = "x86_64")]
+use std::any::TypeId;
 use std::marker::PhantomData;
 use std::ops::Range;
 
 use ark_ff::PrimeField;
 use rayon::prelude::*;
 
-use crate::cpu::pages::advise_large;
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::field::ifma::Ifma;
+#[cfg(target_arch = "x86_64")]
+use crate::element::Fr;
 use crate::element::{Scalar, Signed};
 
 /// One digit position.
@@ -33,6 +39,38 @@ pub(super) struct Digit {
     pub level: usize,
     /// Digits of the same set are summed together.
     pub set: usize,
+}
+
+/// A digit as it is sorted: the number of its bucket, which is its magnitude less 1, and below it its sign. The digit 0,
+/// which has no bucket, has the highest number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Code(u32);
+
+impl Code {
+    #[inline(always)]
+    pub fn new(digit: i32) -> Self {
+        let sign = digit >> 31;
+        Self((((digit ^ sign) - sign).wrapping_sub(1) as u32) << 1 | sign as u32 & 1)
+    }
+
+    #[inline(always)]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub fn bucket(self) -> usize {
+        (self.0 >> 1) as usize
+    }
+
+    #[inline(always)]
+    pub fn negative(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    pub fn is_zero(self) -> bool {
+        self == Self::new(0)
+    }
 }
 
 /// The sizes of a list of scalars: what the cost of their sum depends on.
@@ -64,6 +102,25 @@ impl Sizes {
         let borrow = limbs[..top].iter().all(|&limb| limb == 0);
         let head = limbs[top] - borrow as u64;
         self.counts[64 * top + (u64::BITS - head.leading_zeros()) as usize] += 1;
+    }
+
+    /// Counts a scalar in two's complement, given its highest word and all of them.
+    #[inline(always)]
+    fn count_signed(&mut self, top: u32, words: impl Fn() -> [u32; WORDS]) {
+        let sign = (top as i32 >> 31) as u32;
+        let top = top ^ sign;
+        if top & top.wrapping_sub(1) != 0 {
+            // What is below does not matter.
+            self.counts[32 * (WORDS - 1) + (u32::BITS - top.leading_zeros()) as usize] += 1;
+            return;
+        }
+        let (words, mut carry) = (words(), sign != 0);
+        self.count(std::array::from_fn(|i| {
+            let [low, high] = [0, 1].map(|half| u64::from(words[2 * i + half] ^ sign));
+            let limb;
+            (limb, carry) = (high << 32 | low).carrying_add(0, carry);
+            limb
+        }));
     }
 
     /// Of two lists together.
@@ -101,106 +158,165 @@ impl Sizes {
 /// Scalars ready to be read digit by digit.
 pub(super) enum Prepared<'a, F, S> {
     /// At most 64 bits: read where they are.
-    Narrow { scalars: &'a [S], bias: i128, field: PhantomData<F> },
-    /// The two's complement of `v + B`; each limb's values lie together, since a digit is read from all scalars in turn.
-    Wide { limbs: [Vec<u64>; 4] },
+    Narrow { scalars: &'a [S], field: PhantomData<F> },
+    /// In two's complement. For each [`PART`] of the scalars, the lowest 32 bits of all, then the next of all, and so on,
+    /// since a digit is read from all scalars in turn.
+    Wide { words: &'a [u32] },
 }
 
-impl<'a, F: PrimeField, S: Scalar<F>> Prepared<'a, F, S> {
-    /// Scalars that are worth a task.
-    const PART: usize = 1 << 13;
+/// Scalars that are worth a task, and lie together.
+const PART: usize = 1 << 13;
+/// Words of a scalar.
+const WORDS: usize = 8;
 
-    /// Measures scalars and makes them ready for [`Self::prepare`].
-    pub fn new(scalars: &'a [S]) -> (Sizes, Self) {
-        if S::BITS <= 64 {
+impl<'a, F: PrimeField, S: Scalar<F>> Prepared<'a, F, S> {
+    const IS_WIDE: bool = S::BITS > 64;
+
+    /// How many words of memory scalars need.
+    pub fn room(scalars: &[S]) -> usize {
+        if Self::IS_WIDE { WORDS * scalars.len() } else { 0 }
+    }
+
+    /// Measures scalars and makes them ready in memory of [`Self::room`].
+    ///
+    /// # Panics
+    /// If it is less.
+    pub fn new(scalars: &'a [S], room: &'a mut [u32]) -> (Sizes, Self) {
+        if !Self::IS_WIDE {
             let measure = |part: &[S]| {
                 let mut sizes = Sizes::EMPTY;
                 part.iter().for_each(|scalar| sizes.count(scalar.to_signed().magnitude));
                 sizes
             };
-            let sizes = if scalars.len() <= Self::PART {
+            let sizes = if scalars.len() <= PART {
                 measure(scalars)
             } else {
-                scalars.par_chunks(Self::PART).map(measure).reduce(|| Sizes::EMPTY, Sizes::plus)
+                scalars.par_chunks(PART).map(measure).reduce(|| Sizes::EMPTY, Sizes::plus)
             };
-            return (sizes, Self::Narrow { scalars, bias: 0, field: PhantomData });
+            return (sizes, Self::Narrow { scalars, field: PhantomData });
         }
-        let mut limbs = [const { Vec::new() }; 4];
-        for limb in &mut limbs {
-            limb.reserve_exact(scalars.len());
-            advise_large(limb);
-            limb.resize(scalars.len(), 0);
-        }
-        let measure = |(mut part, scalars): ([&mut [u64]; 4], &[S])| {
+        let words = &mut room[..WORDS * scalars.len()];
+        let measure = |(words, scalars): (&mut [u32], &[S])| {
+            let mut words = words.chunks_exact_mut(scalars.len());
+            let mut words = std::array::from_fn(|_| words.next().unwrap_or_default());
+            to_signed::<F, S>(scalars, &mut words);
             let mut sizes = Sizes::EMPTY;
-            for (i, scalar) in scalars.iter().enumerate() {
-                let Signed { negative, magnitude } = scalar.to_signed();
-                sizes.count(magnitude);
-                // -m = !m + 1
-                let mask = (negative as u64).wrapping_neg();
-                let mut carry = negative;
-                for (limb, magnitude) in part.iter_mut().zip(magnitude) {
-                    (limb[i], carry) = (magnitude ^ mask).carrying_add(0, carry);
-                }
+            for (i, &top) in words[WORDS - 1].iter().enumerate() {
+                sizes.count_signed(top, || words.each_ref().map(|words| words[i]));
             }
             sizes
         };
-        let parts = Self::parts(&mut limbs).zip(scalars.par_chunks(Self::PART));
+        let parts = words.par_chunks_mut(WORDS * PART).zip(scalars.par_chunks(PART));
         let sizes = parts.map(measure).reduce(|| Sizes::EMPTY, Sizes::plus);
-        (sizes, Self::Wide { limbs })
+        (sizes, Self::Wide { words })
     }
 
-    /// All limbs of [`Self::PART`] scalars at a time.
-    fn parts(limbs: &mut [Vec<u64>; 4]) -> impl IndexedParallelIterator<Item = [&mut [u64]; 4]> {
-        let [a, b, c, d] = limbs.each_mut().map(|limb| limb.par_chunks_mut(Self::PART));
-        a.zip(b).zip(c.zip(d)).map(|((a, b), (c, d))| [a, b, c, d])
+    /// One digit of each scalar of the range.
+    ///
+    /// # Panics
+    /// If `out` is not as long as the range.
+    pub fn read(&self, digit: &Digit, range: Range<usize>, out: &mut [Code]) {
+        #[cfg(target_arch = "x86_64")]
+        if Ifma::new().is_some() {
+            // SAFETY: the processor has the instructions.
+            return unsafe { self.read_avx512(digit, range, out) };
+        }
+        self.read_anywhere(digit, range, out);
     }
 
-    /// For reading the given digits, in ascending order: adds `B`. To be called once.
-    pub fn prepare(&mut self, digits: &[Digit]) {
-        let halves = digits.iter().filter(|digit| !digit.last).map(|digit| digit.offset + digit.width - 1);
+    /// [`Self::read`] compiled for longer vectors.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn read_avx512(&self, digit: &Digit, range: Range<usize>, out: &mut [Code]) {
+        self.read_anywhere(digit, range, out);
+    }
+
+    #[inline(always)]
+    fn read_anywhere(&self, digit: &Digit, range: Range<usize>, out: &mut [Code]) {
+        let Digit { offset, width, last, .. } = *digit;
+        assert_eq!(range.len(), out.len());
+        // From `v / 2^(o - 1)`, of which so many bits tell the digit. The last one's highest is its sign.
+        let unused = 32 - (width + 1 + last as u32);
+        let field = |twice: i32| Code::new((((twice << unused) >> unused) + 1) >> 1);
         match self {
-            Self::Narrow { bias, .. } => *bias = halves.map(|bit| 1i128 << bit).sum(),
-            Self::Wide { limbs } => {
-                let mut bias = [0u64; 4];
-                halves.for_each(|bit| bias[bit as usize / 64] |= 1 << (bit % 64));
-                Self::parts(limbs).for_each(|[a, b, c, d]| {
-                    for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
-                        let mut carry = false;
-                        for (limb, bias) in [a, b, c, d].into_iter().zip(bias) {
-                            (*limb, carry) = limb.carrying_add(bias, carry);
+            Self::Narrow { scalars, .. } => {
+                let scalars = &scalars[range];
+                let (up, down) = if offset == 0 { (1, 0) } else { (0, offset - 1) };
+                if S::BITS < 64 {
+                    for (out, scalar) in out.iter_mut().zip(scalars) {
+                        let Signed { negative, magnitude: [magnitude, ..] } = scalar.to_signed();
+                        let value = if negative { -(magnitude as i64) } else { magnitude as i64 };
+                        *out = field(((value << up) >> down) as i32);
+                    }
+                } else {
+                    for (out, scalar) in out.iter_mut().zip(scalars) {
+                        let Signed { negative, magnitude: [magnitude, ..] } = scalar.to_signed();
+                        let value = if negative { -(magnitude as i128) } else { magnitude as i128 };
+                        *out = field(((value << up) >> down) as i32);
+                    }
+                }
+            }
+            Self::Wide { words } => {
+                let (mut range, mut out) = (range, out);
+                while !range.is_empty() {
+                    let part = range.start / PART;
+                    let words = &words[WORDS * PART * part..];
+                    let words = &words[..words.len().min(WORDS * PART)];
+                    let length = words.len() / WORDS;
+                    let first = range.start - part * PART;
+                    let count = range.len().min(length - first);
+                    let (now, later) = out.split_at_mut(count);
+                    let word = |index: u32| &words[index as usize * length + first..][..count];
+                    match offset.checked_sub(1).map(|below| (below / 32, below % 32)) {
+                        None => now
+                            .iter_mut()
+                            .zip(word(0))
+                            .for_each(|(out, &low)| *out = field((low << 1) as i32)),
+                        Some((index, bit)) if index as usize + 1 < WORDS && bit + 32 - unused > 32 => {
+                            for ((out, &low), &high) in now.iter_mut().zip(word(index)).zip(word(index + 1)) {
+                                *out = field((low >> bit | high << 1 << (31 - bit)) as i32);
+                            }
+                        }
+                        Some((index, bit)) => {
+                            now.iter_mut()
+                                .zip(word(index))
+                                .for_each(|(out, &low)| *out = field(low as i32 >> bit));
                         }
                     }
-                });
-            }
-        }
-    }
-
-    /// Appends one digit of each scalar of the range.
-    pub fn read(&self, digit: &Digit, range: Range<usize>, out: &mut Vec<i32>) {
-        let Digit { offset, width, last, .. } = *digit;
-        let (mask, half) = ((1i64 << width) - 1, 1i64 << (width - 1));
-        let field = |shifted: i64| if last { shifted as i32 } else { ((shifted & mask) - half) as i32 };
-        match self {
-            Self::Narrow { scalars, bias, .. } => out.extend(scalars[range].iter().map(|scalar| {
-                let Signed { negative, magnitude: [magnitude, ..] } = scalar.to_signed();
-                let value = if negative { -(magnitude as i128) } else { magnitude as i128 };
-                field(((value + bias) >> offset) as i64)
-            })),
-            Self::Wide { limbs } => {
-                let (index, bit) = (offset as usize / 64, offset % 64);
-                let low = &limbs[index][range.clone()];
-                match limbs.get(index + 1) {
-                    Some(high) => out.extend(
-                        low.iter()
-                            .zip(&high[range])
-                            .map(|(&low, &high)| field((((high as u128) << 64 | low as u128) >> bit) as i64)),
-                    ),
-                    None => out.extend(low.iter().map(|&low| field(low as i64 >> bit))),
+                    (range.start, out) = (range.start + count, later);
                 }
             }
         }
     }
+}
+
+/// Writes scalars in two's complement, word by word.
+fn to_signed<F: PrimeField, S: Scalar<F>>(scalars: &[S], words: &mut [&mut [u32]; WORDS]) {
+    #[cfg(target_arch = "x86_64")]
+    if let (Some(elements), Some(ifma)) = (elements(scalars), Ifma::new()) {
+        return super::ifma::scalars::to_signed(ifma, elements, words);
+    }
+    for (i, scalar) in scalars.iter().enumerate() {
+        let Signed { negative, magnitude } = scalar.to_signed();
+        // -m = !m + 1
+        let mask = (negative as u64).wrapping_neg();
+        let mut carry = negative;
+        for (words, magnitude) in words.as_chunks_mut::<2>().0.iter_mut().zip(magnitude) {
+            let limb;
+            (limb, carry) = (magnitude ^ mask).carrying_add(0, carry);
+            (words[0][i], words[1][i]) = (limb as u32, (limb >> 32) as u32);
+        }
+    }
+}
+
+/// The scalars, if that is what they are.
+#[cfg(target_arch = "x86_64")]
+fn elements<S: 'static>(scalars: &[S]) -> Option<&[Fr]> {
+    if TypeId::of::<S>() != TypeId::of::<Fr>() {
+        return None;
+    }
+    // SAFETY: the types are the same.
+    Some(unsafe { std::slice::from_raw_parts(scalars.as_ptr().cast(), scalars.len()) })
 }
 
 #[cfg(test)]
@@ -222,20 +338,26 @@ mod tests {
     }
 
     fn recompose<S: Scalar + Scalar<Fr>>(scalars: &[S]) {
-        let sizes = Prepared::<Fr, S>::new(scalars).0;
+        let mut room = vec![0; Prepared::<Fr, S>::room(scalars)];
+        let (sizes, prepared) = Prepared::<Fr, S>::new(scalars, &mut room);
         let bits = sizes.bits();
         assert_eq!(sizes.zeros + sizes.nonzero(), scalars.len());
         assert_eq!(sizes.at_least()[0], sizes.nonzero());
         for width in 1..=18 {
             let digits = digits(width, bits);
-            let mut prepared = Prepared::<Fr, S>::new(scalars).1;
-            prepared.prepare(&digits);
             let mut values = vec![Fr::ZERO; scalars.len()];
             for digit in &digits {
-                let mut read = Vec::new();
+                let mut read = vec![Code::default(); scalars.len()];
                 prepared.read(digit, 0..scalars.len(), &mut read);
-                for (value, d) in values.iter_mut().zip(read) {
-                    assert!(d.unsigned_abs() <= 1 << (digit.width - 1));
+                let mut anywhere = vec![Code::default(); scalars.len()];
+                prepared.read_anywhere(digit, 0..scalars.len(), &mut anywhere);
+                assert_eq!(read, anywhere);
+                for (value, code) in values.iter_mut().zip(read) {
+                    if code.is_zero() {
+                        continue;
+                    }
+                    assert!(code.bucket() < 1 << (digit.width - 1));
+                    let d = (code.bucket() as i64 + 1) * if code.negative() { -1 } else { 1 };
                     *value += Fr::from(d) * Fr::from(2u64).pow([digit.offset as u64]);
                 }
             }
@@ -260,6 +382,9 @@ mod tests {
         scalars.extend((0..256).map(|k| -Fr::from(2u64).pow([k]) - Fr::ONE));
         scalars.extend((0..50).map(|_| Fr::rand(&mut rng)));
         recompose(&scalars);
+        for len in 1..9 {
+            recompose(&scalars[scalars.len() - len..]);
+        }
         recompose(&scalars.iter().map(|s| s.into_bigint()).collect::<Vec<BigInt<4>>>());
         recompose(&[BigInt([u64::MAX; 4]), Fr::MODULUS]);
         // Only small magnitudes: fewer limbs are kept.
@@ -269,7 +394,7 @@ mod tests {
 
     #[test]
     fn sizes_round_up_to_powers_of_two() {
-        let size = |v: Fr| Prepared::<Fr, Fr>::new(&[v]).0.bits();
+        let size = |v: Fr| Prepared::<Fr, Fr>::new(&[v], &mut [0; WORDS]).0.bits();
         let two = Fr::from(2u64);
         for k in 0..250u32 {
             let power = two.pow([k as u64]);
@@ -278,13 +403,37 @@ mod tests {
             assert_eq!(size(power + Fr::ONE), k + 2);
         }
         assert_eq!(size(Fr::ZERO), 0);
-        assert_eq!(Prepared::<Fr, i8>::new(&[i8::MIN, i8::MAX]).0.bits(), 8);
+        assert_eq!(Prepared::<Fr, i8>::new(&[i8::MIN, i8::MAX], &mut []).0.bits(), 8);
+    }
+
+    #[test]
+    fn long_lists_are_read_part_by_part() {
+        let mut rng = ChaCha20Rng::seed_from_u64(4);
+        let len = 2 * PART + 77;
+        let mut scalars: Vec<Fr> = (0..100).map(|_| Fr::rand(&mut rng)).collect();
+        for i in 100..len {
+            scalars.push(scalars[i - 100] + scalars[i - 99]);
+        }
+        let mut room = vec![0; Prepared::<Fr, Fr>::room(&scalars)];
+        let prepared = Prepared::new(&scalars, &mut room).1;
+        let digit = Digit { offset: 120, width: 13, last: false, level: 0, set: 0 };
+        let mut each = vec![Code::default(); len];
+        for (scalar, code) in scalars.chunks(1).zip(&mut each) {
+            Prepared::new(scalar, &mut [0; WORDS]).1.read(&digit, 0..1, std::slice::from_mut(code));
+        }
+        for range in
+            [0..len, 3..PART, 3..PART + 1, PART..2 * PART, PART - 1..2 * PART + 1, 2 * PART + 76..len]
+        {
+            let mut codes = vec![Code::default(); range.len()];
+            prepared.read(&digit, range.clone(), &mut codes);
+            assert!(codes == each[range.clone()], "{range:?}");
+        }
     }
 
     #[test]
     fn long_lists_count_the_same() {
         let scalars: Vec<i16> = (0..20_000).map(|i| (i * 7919 % 65_536 - 32_768) as i16).collect();
-        let whole = Prepared::<Fr, i16>::new(&scalars).0;
+        let whole = Prepared::<Fr, i16>::new(&scalars, &mut []).0;
         assert_eq!(whole.nonzero(), scalars.iter().filter(|&&s| s != 0).count());
         assert_eq!(whole.bits(), 16);
     }

@@ -26,6 +26,7 @@ mod runs;
 mod sort;
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ark_ec::short_weierstrass::{Affine, Projective};
 use ark_ec::{AdditiveGroup as _, CurveGroup};
@@ -33,13 +34,14 @@ use ark_ff::Zero;
 use rayon::prelude::*;
 
 use crate::backend::Len;
+use crate::cpu::pages::advise_large;
 use crate::cpu::{Cpu, Tier};
 use crate::element::Scalar;
 use crate::error::Result;
 use crate::msm::{Msm, check_bases, check_batch};
 
 use add::Entry;
-use digits::Prepared;
+use digits::{Code, Prepared};
 use plan::{Method, Plan};
 use point::Point;
 use reduce::{Buckets, Term};
@@ -83,6 +85,26 @@ const TASK: usize = 1 << 18;
 /// Tasks below this many entries cost more for shared inversions than another thread gains.
 const SMALL_TASK: usize = 1 << 11;
 
+/// Entries that are summed together while they, and the buckets' points, are in the second-level cache.
+const CHUNK: usize = 1 << 16;
+
+/// Memory for scalars.
+#[derive(Default)]
+struct Words(Vec<u32>);
+
+impl Words {
+    /// So many words, of any content.
+    fn room(&mut self, len: usize) -> &mut [u32] {
+        if self.0.len() < len {
+            self.0.clear();
+            self.0.reserve_exact(len);
+            advise_large(&mut self.0);
+            self.0.resize(len, 0);
+        }
+        &mut self.0[..len]
+    }
+}
+
 /// One set of digits of one range of an item's scalars.
 struct Slot {
     item: usize,
@@ -105,14 +127,18 @@ where
 {
     let threads = rayon::current_num_threads();
     let total: usize = batch.iter().map(|item| item.len()).sum();
+    let mut memory = bases.scratch::<Words>();
+    let mut memory = memory.get().room(batch.iter().map(|item| Prepared::room(item)).sum());
+    let rooms: Vec<&mut [u32]> =
+        batch.iter().map(|item| memory.split_off_mut(..Prepared::room(item)).unwrap_or_default()).collect();
     let items: Vec<Option<Item<C::ScalarField, S>>> = batch
         .par_iter()
-        .map(|scalars| {
-            let (sizes, mut scalars) = Prepared::new(scalars);
+        .zip(rooms)
+        .map(|(scalars, room)| {
+            let (sizes, scalars) = Prepared::new(scalars, room);
             // The threads an item can expect for itself.
             let share = (threads * sizes.len()).div_ceil(total.max(1)).max(1);
             let plan = Plan::choose(&sizes, bases.stock(), share, &R::COSTS)?;
-            scalars.prepare(&plan.digits);
             Some(Item { scalars, plan })
         })
         .collect();
@@ -121,9 +147,9 @@ where
     for (item, scalars) in batch.iter().enumerate() {
         let Some(Item { plan, .. }) = &items[item] else { continue };
         for set in 0..plan.sets {
-            for part in 0..plan.ranges {
-                let bound =
-                    |part: usize| (part as u128 * scalars.len() as u128 / plan.ranges as u128) as usize;
+            let ranges = plan.ranges(set);
+            for part in 0..ranges {
+                let bound = |part: usize| (part as u128 * scalars.len() as u128 / ranges as u128) as usize;
                 slots.push(Slot { item, set, range: bound(part)..bound(part + 1) });
             }
         }
@@ -135,26 +161,36 @@ where
     let weights: Vec<usize> = slots.iter().map(entries).collect();
     let all: usize = weights.iter().sum();
     let limit = (all / (4 * threads)).clamp(SMALL_TASK, TASK);
+    // As many tasks for each thread, as far as slots are small.
+    let shares = all.div_ceil(limit).next_multiple_of(threads).max(1) as u128;
     let mut tasks = Vec::new();
     let (mut start, mut weight) = (0, 0);
     for (k, slot_weight) in weights.iter().enumerate() {
+        let share = |weight: usize| weight as u128 * shares / all.max(1) as u128;
+        let before = share(weight);
         weight += slot_weight;
         // The next slot begins a task if this one is full, or if it is evaluated by another method.
-        if weight >= limit || k + 1 == slots.len() || !compatible(&items, &slots[k], &slots[k + 1]) {
+        if share(weight) > before || k + 1 == slots.len() || !compatible(&items, &slots[k], &slots[k + 1]) {
             tasks.push(start..k + 1);
-            (start, weight) = (k + 1, 0);
+            start = k + 1;
         }
     }
 
-    let terms: Vec<Vec<Term<C::Field>>> = tasks
+    // Threads take tasks in order, so that those of the last slots, which are cut small, come last.
+    let next = AtomicUsize::new(0);
+    let take = || tasks.get(next.fetch_add(1, Ordering::Relaxed)).cloned();
+    let mut terms: Vec<Term<C::Field>> = (0..threads.min(tasks.len()))
         .into_par_iter()
         .with_max_len(1)
-        .map_init(
-            || bases.scratch::<Worker<C, R>>(),
-            |worker, task| worker.get().evaluate(bases, &items, &slots, task),
-        )
+        .flat_map_iter(|_| {
+            let mut terms = Vec::new();
+            let mut worker = bases.scratch::<Worker<C, R>>();
+            while let Some(task) = take() {
+                worker.get().evaluate(bases, &items, &slots, task, &mut terms);
+            }
+            terms
+        })
         .collect();
-    let mut terms: Vec<Term<C::Field>> = terms.into_iter().flatten().collect();
     terms.sort_by_key(|term| (term.label, std::cmp::Reverse(term.shift)));
 
     let item_terms: Vec<&[Term<C::Field>]> = terms.chunk_by(|a, b| a.label == b.label).collect();
@@ -193,7 +229,7 @@ fn horner<C: CpuCurve>(terms: &[Term<C::Field>]) -> Projective<C> {
 struct Worker<C: CpuCurve, R: RunSums<Field = C::Field>> {
     runs: R,
     buckets: Buckets<C::Field>,
-    digits: Vec<i32>,
+    digits: Vec<Code>,
     sorter: Sorter,
     entries: Vec<Entry>,
     lengths: Vec<usize>,
@@ -215,29 +251,29 @@ impl<C: CpuCurve, R: RunSums<Field = C::Field>> Default for Worker<C, R> {
 }
 
 impl<C: CpuCurve, R: RunSums<Field = C::Field>> Worker<C, R> {
-    /// The terms of some slots of the same method.
+    /// Appends the terms of some slots of the same method.
     fn evaluate<S: Scalar<C::ScalarField>>(
         &mut self,
         bases: &Bases<C>,
         items: &[Option<Item<'_, C::ScalarField, S>>],
         slots: &[Slot],
         task: Range<usize>,
-    ) -> Vec<Term<C::Field>> {
+        terms: &mut Vec<Term<C::Field>>,
+    ) {
         self.entries.clear();
         self.lengths.clear();
-        let mut terms = Vec::new();
         let slots = slots[task].iter().filter_map(|slot| items[slot.item].as_ref().map(|item| (slot, item)));
         match slots.clone().next().map(|(_, item)| item.plan.method) {
             None => {}
             Some(Method::Buckets(bits)) => {
                 self.buckets.clear();
                 for (slot, item) in slots {
-                    self.sort(slot, item, bases.len(), bits);
+                    self.fill(slot, item, bases, bits);
                     self.buckets.end_group(slot.item as u32, item.plan.stride * slot.set as u32);
                 }
                 self.runs.sum(bases.points(), &self.entries, &self.lengths, self.buckets.points_mut());
                 let buckets = std::mem::take(&mut self.buckets);
-                self.buckets = buckets.reduce(bits, &mut self.runs, &mut terms);
+                self.buckets = buckets.reduce(bits, &mut self.runs, terms);
             }
             Some(Method::Multiples) => {
                 let mut labels = Vec::new();
@@ -255,25 +291,32 @@ impl<C: CpuCurve, R: RunSums<Field = C::Field>> Worker<C, R> {
                 terms.extend(labels.iter().zip(&self.points).map(term));
             }
         }
-        terms
     }
 
-    /// Appends the slot's entries sorted by bucket, the buckets' lengths and weights.
-    fn sort<S: Scalar<C::ScalarField>>(
+    /// Appends the slot's entries sorted by bucket, the buckets' lengths and weights, and sums them whenever there are many.
+    fn fill<S: Scalar<C::ScalarField>>(
         &mut self,
         slot: &Slot,
         item: &Item<'_, C::ScalarField, S>,
-        bases: usize,
+        bases: &Bases<C>,
         bits: u32,
     ) {
         let digits = item.plan.digits.iter().filter(|digit| digit.set == slot.set);
-        let shape = (slot.range.start, slot.range.len(), bases);
-        let read = |digit: &_, range, out: &mut _| item.scalars.read(digit, range, out);
-        let Self { sorter, entries, lengths, buckets, .. } = self;
-        sorter.sort(bits, digits, shape, read, entries, |weight, count| {
-            lengths.push(count);
-            buckets.push_weight(weight);
-        });
+        let shape = (slot.range.start, slot.range.len(), bases.len());
+        let read = |digit: &_, range, out: &mut [Code]| item.scalars.read(digit, range, out);
+        let Self { runs, sorter, entries, lengths, buckets, .. } = self;
+        let parts = sorter.partition(bits, digits, shape, read);
+        for part in 0..parts {
+            sorter.part(part, entries, |weight, count| {
+                lengths.push(count);
+                buckets.push_weight(weight);
+            });
+            if entries.len() >= CHUNK {
+                runs.sum(bases.points(), entries, lengths, buckets.points_mut());
+                entries.clear();
+                lengths.clear();
+            }
+        }
     }
 
     /// Appends the slot's entries in the tables of multiples.
@@ -284,15 +327,19 @@ impl<C: CpuCurve, R: RunSums<Field = C::Field>> Worker<C, R> {
         bases: usize,
     ) {
         for digit in item.plan.digits.iter().filter(|digit| digit.set == slot.set) {
-            self.digits.clear();
+            self.digits.resize(slot.range.len(), Code::default());
             item.scalars.read(digit, slot.range.clone(), &mut self.digits);
             let row = digit.level * bases;
-            self.entries.extend(slot.range.clone().zip(&self.digits).filter(|(_, digit)| **digit != 0).map(
-                |(i, &digit)| {
-                    let multiple = digit.unsigned_abs() as usize - 1;
-                    Entry::table(((row + i) << (plan::TABLE_WIDTH - 1)) + multiple, digit < 0)
-                },
-            ));
+            self.entries.extend(
+                slot.range.clone().zip(&self.digits).filter(|(_, digit)| !digit.is_zero()).map(
+                    |(i, digit)| {
+                        Entry::table(
+                            ((row + i) << (plan::TABLE_WIDTH - 1)) + digit.bucket(),
+                            digit.negative(),
+                        )
+                    },
+                ),
+            );
         }
     }
 }

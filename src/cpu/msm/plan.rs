@@ -11,11 +11,13 @@
 //!
 //! where `BUCKET` is 1 if nothing but additions counts, and the rest depends on the tier ([`Costs`]). `N` is known from how many scalars have which number of bits ([`Sizes`]), so small scalars among large ones cost what
 //! their own size costs. `U` is the expected number for random digits. Splitting the points in `R` ranges, for more
-//! parallel tasks, replaces `U` by the sum over the ranges.
+//! parallel tasks, replaces `U` by the sum over the ranges; where sets are no multiple of the threads, those left over may be
+//! split further.
 //!
 //! With *multiples*, tables of `m 2^(8 j) P` for `m = 1..128`, each digit of 8 bits is an addition and nothing else.
 
 use super::digits::{Digit, Sizes};
+use super::sort::{MAX_DIGITS, MAX_WIDTH};
 
 /// Costs in units of a batched affine addition on G1, as orders of magnitude: choices that they hardly tell apart
 /// take about the same time.
@@ -59,8 +61,10 @@ pub(super) struct Plan {
     /// How many sets of digits there are, and the power of two that belongs to the set `k`: `k stride`.
     pub sets: usize,
     pub stride: u32,
-    /// How many ranges the scalars are split in.
+    /// How many ranges the scalars are split in, for the first sets and for the `rest`.
     pub ranges: usize,
+    pub rest: usize,
+    pub rest_ranges: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +77,6 @@ pub(super) enum Method {
 
 /// Bits of digits that are looked up.
 pub(super) const TABLE_WIDTH: u32 = 8;
-/// Most bits of a bucket digit: 2^16 buckets of a G1 set are 4 MiB, and more would leave the caches.
-const MAX_WIDTH: u32 = 17;
 
 impl Plan {
     /// The cheapest plan for scalars of the given sizes on `threads` threads. `None` if all scalars are 0.
@@ -97,21 +99,40 @@ impl Plan {
         let widths = log.saturating_sub(6).clamp(1, 10).min(bits)..=(log + 2).clamp(4, MAX_WIDTH).min(bits);
         for width in widths {
             let (digits, sets) = Self::bucket_digits(bits, width, stock);
-            for ranges in [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64] {
-                if ranges > threads || (ranges > 1 && length / ranges < 1024) {
+            // As many as the sort demands, or some times as many.
+            let levels = digits.iter().filter(|digit| digit.set == 0).count();
+            let least = length.div_ceil(1 << (MAX_DIGITS / levels).ilog2());
+            for factor in [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64] {
+                let ranges = factor * least;
+                if factor > threads || (factor > 1 && length / ranges < 1024) {
                     break;
                 }
                 let method = Method::Buckets(width);
-                consider(Self { method, digits: digits.clone(), sets, stride: width, ranges });
+                let plan = |rest, rest_ranges| {
+                    let digits = digits.clone();
+                    Self { method, digits, sets, stride: width, ranges, rest, rest_ranges }
+                };
+                consider(plan(0, ranges));
+                // The sets that are left when each thread has had as many as the others.
+                let rest = sets * ranges % threads / ranges;
+                if (1..sets).contains(&rest) && length / (ranges * threads) >= 1024 {
+                    consider(plan(rest, ranges * threads));
+                }
             }
         }
         if stock.levels > 0 {
             let (digits, sets) = Self::table_digits(bits, stock.levels);
             let stride = TABLE_WIDTH * stock.levels as u32;
             let ranges = threads.min(length.div_ceil(1024));
-            consider(Self { method: Method::Multiples, digits, sets, stride, ranges });
+            let (rest, rest_ranges) = (0, ranges);
+            consider(Self { method: Method::Multiples, digits, sets, stride, ranges, rest, rest_ranges });
         }
         best.map(|(_, plan)| plan)
+    }
+
+    /// How many ranges a set's scalars are split in.
+    pub fn ranges(&self, set: usize) -> usize {
+        if set < self.sets - self.rest { self.ranges } else { self.rest_ranges }
     }
 
     /// Digits of `width` bits, from each multiple of `shift` anew.
@@ -147,7 +168,6 @@ impl Plan {
 
     /// The time on `threads` threads by the model above.
     fn cost(&self, at_least: &[usize; 256], length: usize, threads: usize, costs: &Costs) -> f64 {
-        let ranges = self.ranges as f64;
         let mut nonzero = [0.0; 256];
         for digit in &self.digits {
             // A digit is 0 if the scalar is below half of its place.
@@ -163,18 +183,20 @@ impl Plan {
             }
             Method::Buckets(width) => {
                 let buckets = 0.5 * f64::from(1u32 << width);
-                let set = |&n: &f64| {
+                let set = |(k, &n): (usize, &f64)| {
+                    let ranges = self.ranges(k) as f64;
                     let n = n / ranges;
                     // buckets (1 - e^(-n / buckets)) up to 10 %, without the exponential.
                     let load = n / buckets;
                     let used = buckets * (load + 0.5 * load * load) / (1.0 + load + 0.5 * load * load);
-                    n + costs.bucket * used
+                    ranges * (n + costs.bucket * used)
                 };
-                let work = ranges * nonzero[..self.sets].iter().map(set).sum::<f64>() + reads;
-                let tasks = self.sets * self.ranges;
+                let work = nonzero[..self.sets].iter().enumerate().map(set).sum::<f64>() + reads;
+                let whole = (self.sets - self.rest) * self.ranges;
+                let tasks = whole + self.rest * self.rest_ranges;
                 let work = work + costs.set * tasks as f64;
-                // Equal tasks on threads: the last round may leave threads idle, if sets are too large to be cut up.
-                let rounds = (tasks.div_ceil(threads) * threads) as f64 / tasks as f64;
+                // Equal tasks on threads: the last round may leave threads idle.
+                let rounds = (whole.div_ceil(threads) * threads) as f64 / whole as f64;
                 let terms = tasks * width as usize;
                 work * rounds / threads as f64
                     + costs.projective * (top_shift + width as usize + terms) as f64

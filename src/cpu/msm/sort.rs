@@ -1,119 +1,197 @@
 //! Entries in the order of their buckets: a counting sort of digits by magnitude.
 //!
-//! With many entries for many buckets, places that are written next would be spread over more memory than the caches
-//! hold. Then there are two passes: the first sorts by the high bits into a few hundred parts, the second each part by
-//! the low bits. Cost: about 2 ns an entry in one pass, 4 ns in two.
+//! With many buckets, places that are written next would be spread over more memory than the caches hold. Then there are
+//! two passes: the first sorts by the high bits into at most 256 *parts*, the second each part by the low bits, when it is
+//! needed: its entries are used while they are in the cache. Otherwise all entries are one part.
+
+use std::ops::Range;
 
 use super::add::Entry;
-use super::digits::Digit;
+use super::digits::{Code, Digit};
+use crate::cpu::field::prefetch;
 use crate::cpu::pages::advise_large;
 
-/// Bits of a magnitude that the second pass sorts by.
+/// Bits of a bucket's number that the second pass sorts by.
 const LOW: u32 = 8;
+/// Most parts.
+const PARTS: usize = 1 << 8;
 /// Bits of a bucket's number up to which there is one pass.
 const ONE_PASS: u32 = 12;
 /// Digits that are read and counted at a time.
 const BLOCK: usize = 1 << 12;
 
-/// Scratch memory for sorting.
+/// How many places ahead memory is asked for: a cache line.
+const AHEAD: usize = 16;
+
+/// A digit after the first pass: its position, above it its sign and the low bits of its bucket.
+const POSITION: u32 = u32::BITS - LOW - 1;
+
+/// Digits of a slot at most, so that a position has so few bits: for each level a power of two, the next above the length.
+pub(super) const MAX_DIGITS: usize = 1 << POSITION;
+
+/// Most bits of digits.
+pub(super) const MAX_WIDTH: u32 = LOW + PARTS.ilog2() + 1;
+
+/// Digits sorted by the high bits of their magnitude.
 #[derive(Default)]
 pub(super) struct Sorter {
-    digits: Vec<i32>,
+    digits: Vec<Code>,
+    /// If there is one part: how many digits each bucket has, and last how many are 0.
     counts: Vec<u32>,
-    /// After the first pass: an entry, and above it the low bits of its magnitude.
-    parts: Vec<u64>,
+    /// Otherwise: digits by part, and the parts' ends; digits that are 0 behind.
+    tagged: Vec<u32>,
+    ends: Vec<u32>,
+    /// How many digits there are.
+    count: usize,
+    /// Each level's length, and which base its first scalar belongs to.
+    length: usize,
+    origins: Vec<u32>,
 }
 
 impl Sorter {
-    /// Appends an entry for every digit but 0 to `entries`, by ascending magnitude, which is at most `2^(bits - 1)`, and calls
-    /// `bucket` with every magnitude that occurs and how often.
+    /// Takes the digits of a slot, at most `2^(bits - 1)` in magnitude, and returns how many parts they are.
     ///
-    /// `digits` of `length` scalars, from the base `start` of `bases` on, are appended by `read`.
-    pub fn sort<'a>(
+    /// `digits` of `length` scalars, from the base `start` of `bases` on, are read by `read`.
+    pub fn partition<'a>(
         &mut self,
         bits: u32,
         digits: impl Iterator<Item = &'a Digit> + Clone,
         (start, length, bases): (usize, usize, usize),
-        read: impl Fn(&Digit, std::ops::Range<usize>, &mut Vec<i32>),
-        entries: &mut Vec<Entry>,
-        mut bucket: impl FnMut(u32, usize),
-    ) {
-        let low = if bits > ONE_PASS { LOW } else { 0 };
-        let count = digits.clone().count() * length;
-        self.digits.clear();
-        self.digits.reserve(count);
-        advise_large(&mut self.digits);
-        self.counts.clear();
-        self.counts.resize((1 << (bits - 1 - low)) + 1, 0);
-        for digit in digits.clone() {
-            for from in (0..length).step_by(BLOCK) {
-                let before = self.digits.len();
-                read(digit, start + from..start + length.min(from + BLOCK), &mut self.digits);
-                for digit in &self.digits[before..] {
-                    self.counts[(digit.unsigned_abs() >> low) as usize] += 1;
+        read: impl Fn(&Digit, Range<usize>, &mut [Code]),
+    ) -> usize {
+        debug_assert!((1..=MAX_WIDTH).contains(&bits));
+        self.length = length;
+        self.origins.clear();
+        self.origins.extend(digits.clone().map(|digit| (digit.level * bases + start) as u32));
+        let count = self.origins.len() * length;
+        self.count = count;
+        grow(&mut self.digits, count);
+        let all = &mut self.digits[..count];
+        let each_block = |then: &mut dyn FnMut(&[Code])| {
+            for (digit, all) in digits.zip(all.chunks_exact_mut(length.max(1))) {
+                for (k, block) in all.chunks_mut(BLOCK).enumerate() {
+                    let from = start + k * BLOCK;
+                    read(digit, from..from + block.len(), block);
+                    then(block);
                 }
             }
+        };
+        self.ends.clear();
+        if bits - 1 <= ONE_PASS {
+            // The buckets, and where masked digits that are 0 belong.
+            self.counts.clear();
+            self.counts.resize(1 << bits, 0);
+            let counts = &mut self.counts[..];
+            let mask = counts.len() - 1;
+            each_block(&mut |block| block.iter().for_each(|digit| counts[digit.bucket() & mask] += 1));
+            return 1;
         }
-        let zeros = if low == 0 { self.counts[0] } else { 0 };
-        let first = entries.len();
-        entries.reserve(count - zeros as usize);
-        advise_large(entries);
-        let entry = |level: usize, i: usize, digit: i32| Entry::table(level * bases + start + i, digit < 0);
-        let levels = || digits.clone().zip(self.digits.chunks_exact(length.max(1)));
-        if low == 0 {
-            entries.resize(first + count - zeros as usize, Entry::table(0, false));
-            starts(&mut self.counts[1..], |k, count| bucket(k as u32 + 1, count));
-            let entries = &mut entries[first..];
-            for (Digit { level, .. }, digits) in levels() {
-                for (i, &digit) in digits.iter().enumerate().filter(|(_, digit)| **digit != 0) {
-                    let place = &mut self.counts[digit.unsigned_abs() as usize];
-                    entries[*place as usize] = entry(*level, i, digit);
-                    *place += 1;
-                }
-            }
-            return;
-        }
-        if self.parts.len() < count {
-            self.parts.reserve(count - self.parts.len());
-            advise_large(&mut self.parts);
-            self.parts.resize(count, 0);
-        }
-        starts(&mut self.counts, |_, _| ());
-        let mask = (1 << low) - 1;
-        for (Digit { level, .. }, digits) in levels() {
-            for (i, &digit) in digits.iter().enumerate() {
-                let magnitude = digit.unsigned_abs();
-                let place = &mut self.counts[(magnitude >> low) as usize];
-                let tag = u64::from(magnitude & mask) << u32::BITS;
-                self.parts[*place as usize] = tag | u64::from(entry(*level, i, digit).bits());
+        let parts = 1 << (bits - 1 - LOW);
+        let part = |digit: &Code| (digit.bucket() >> LOW) & (2 * PARTS - 1);
+        let mut counts = [0; 2 * PARTS];
+        each_block(&mut |block| block.iter().for_each(|digit| counts[part(digit)] += 1));
+        starts(&mut counts, |_, _| ());
+        let shift = self.shift();
+        assert!(self.origins.len() << shift <= MAX_DIGITS);
+        grow(&mut self.tagged, count + AHEAD);
+        for (level, digits) in self.digits[..count].chunks_exact(length.max(1)).enumerate() {
+            for (position, digit) in (level << shift..).zip(digits) {
+                let place = &mut counts[part(digit)];
+                prefetch(&self.tagged[*place as usize + AHEAD]);
+                self.tagged[*place as usize] = digit.bits() << POSITION | position as u32;
                 *place += 1;
             }
         }
         // Every part's place is its end now.
-        let mut start = 0;
-        for (high, &end) in self.counts.iter().enumerate() {
-            let part = &self.parts[start..end as usize];
-            start = end as usize;
-            if part.is_empty() {
-                continue;
-            }
-            let mut counts = [0; 1 << LOW];
-            part.iter().for_each(|tagged| counts[(tagged >> u32::BITS) as usize] += 1);
-            // Magnitude 0 is left out.
-            let skipped = if high == 0 { std::mem::take(&mut counts[0]) as usize } else { 0 };
-            let first = entries.len();
-            starts(&mut counts, |k, count| bucket((high as u32) << low | k as u32, count));
-            entries.resize(first + part.len() - skipped, Entry::table(0, false));
-            let entries = &mut entries[first..];
-            for tagged in part {
-                let key = (tagged >> u32::BITS) as usize;
-                if high > 0 || key > 0 {
-                    entries[counts[key] as usize] = Entry::from_bits(*tagged as u32);
-                    counts[key] += 1;
+        self.ends.extend_from_slice(&counts[..parts]);
+        parts
+    }
+
+    /// Bits of a position that tell the scalar.
+    fn shift(&self) -> u32 {
+        self.length.next_power_of_two().ilog2()
+    }
+
+    /// Appends the entries of a part to `entries` by ascending magnitude of their digits, and calls `each` with every
+    /// magnitude that occurs and how often. Magnitudes ascend with the parts too. To be called once for a part.
+    pub fn part(&mut self, part: usize, entries: &mut Vec<Entry>, mut each: impl FnMut(u32, usize)) {
+        let first = entries.len();
+        if self.ends.is_empty() {
+            let (mask, buckets) = (self.counts.len() - 1, self.counts.len() / 2);
+            let mut nonzero = 0;
+            starts(&mut self.counts, |k, count| {
+                if k < buckets {
+                    each(k as u32 + 1, count);
+                    nonzero += count;
+                }
+            });
+            let few = buckets <= PARTS;
+            let sorted = extend(entries, self.count + AHEAD);
+            for (&origin, digits) in
+                self.origins.iter().zip(self.digits[..self.count].chunks_exact(self.length.max(1)))
+            {
+                for (index, digit) in (origin as usize..).zip(digits) {
+                    let place = &mut self.counts[digit.bucket() & mask];
+                    if few {
+                        prefetch(&sorted[*place as usize + AHEAD]);
+                    }
+                    sorted[*place as usize] = Entry::table(index, digit.negative());
+                    *place += 1;
                 }
             }
+            entries.truncate(first + nonzero);
+            return;
+        }
+        let start = part.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let tagged = &self.tagged[start as usize..self.ends[part] as usize];
+        let mut counts = [0; 1 << LOW];
+        tagged.iter().for_each(|&tagged| counts[low(tagged)] += 1);
+        starts(&mut counts, |k, count| each((part << LOW | k) as u32 + 1, count));
+        let sorted = extend(entries, tagged.len());
+        let shift = self.shift();
+        let scalars = (1 << shift) - 1;
+        match self.origins[..] {
+            [origin] => place(tagged, &mut counts, sorted, |position| origin + position),
+            _ => place(tagged, &mut counts, sorted, |position| {
+                self.origins[(position >> shift) as usize] + (position & scalars)
+            }),
         }
     }
+}
+
+/// The low bits of a bucket after the first pass.
+#[inline(always)]
+fn low(tagged: u32) -> usize {
+    (tagged >> (POSITION + 1)) as usize
+}
+
+/// Places entries by the low bits of their buckets.
+#[inline(always)]
+fn place(tagged: &[u32], counts: &mut [u32; 1 << LOW], sorted: &mut [Entry], index: impl Fn(u32) -> u32) {
+    for &tagged in tagged {
+        let place = &mut counts[low(tagged)];
+        let index = index(tagged & ((1 << POSITION) - 1));
+        sorted[*place as usize] = Entry::table(index as usize, tagged >> POSITION & 1 == 1);
+        *place += 1;
+    }
+}
+
+/// Makes a buffer that keeps nothing at least so long.
+fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
+    if buffer.len() < len {
+        buffer.clear();
+        buffer.reserve(len);
+        advise_large(buffer);
+        buffer.resize(len, T::default());
+    }
+}
+
+/// Appends entries to be overwritten.
+fn extend(entries: &mut Vec<Entry>, count: usize) -> &mut [Entry] {
+    let first = entries.len();
+    entries.reserve(count);
+    entries.resize(first + count, Entry::table(0, false));
+    &mut entries[first..]
 }
 
 /// Replaces counts by the sums of those before them, calling `each` with those that are not 0 and their index.
@@ -133,7 +211,7 @@ mod tests {
 
     #[test]
     fn entries_are_sorted_by_bucket() {
-        let widths = [1, 2, 8, ONE_PASS, ONE_PASS + 1, 17];
+        let widths = [1, 2, 8, ONE_PASS, ONE_PASS + 1, ONE_PASS + 2, MAX_WIDTH];
         for bits in widths {
             for length in [0, 1, 5, 3 * BLOCK + 7] {
                 let half = 1 << (bits - 1);
@@ -145,8 +223,8 @@ mod tests {
                     2 => -half,
                     _ => (i * 7919 + level * 31) as i32 % (2 * half + 1) - half,
                 };
-                let read = |digit: &Digit, range: std::ops::Range<usize>, out: &mut Vec<i32>| {
-                    out.extend(range.map(|i| value(digit.level, i)));
+                let read = |digit: &Digit, range: Range<usize>, out: &mut [Code]| {
+                    out.iter_mut().zip(range).for_each(|(out, i)| *out = Code::new(value(digit.level, i)));
                 };
                 let (start, bases) = (3, length + 10);
                 let mut entries = vec![Entry::table(7, true)];
@@ -155,8 +233,10 @@ mod tests {
                 for _ in 0..2 {
                     entries.truncate(1);
                     buckets.clear();
-                    let shape = (start, length, bases);
-                    sorter.sort(bits, digits.iter(), shape, read, &mut entries, |k, n| buckets.push((k, n)));
+                    let parts = sorter.partition(bits, digits.iter(), (start, length, bases), read);
+                    for part in 0..parts {
+                        sorter.part(part, &mut entries, |k, n| buckets.push((k, n)));
+                    }
                 }
                 let mut expected: Vec<(u32, usize, usize, bool)> = Vec::new();
                 for level in [0, 3] {

@@ -312,7 +312,8 @@ fn bad_input_is_refused() {
 fn plans() {
     let plain = Stock { copies: 1, shift: 254, levels: 0 };
     let mut rng = rng(17);
-    let sizes = |len: usize, rng: &mut Rng| Prepared::<Fr, i8>::new(&random(len, rng, |word| word as i8)).0;
+    let sizes =
+        |len: usize, rng: &mut Rng| Prepared::<Fr, i8>::new(&random(len, rng, |word| word as i8), &mut []).0;
     // Enough one-byte scalars: one digit each. The last one's weights reach 128.
     let plan = Plan::choose(&sizes(1 << 14, &mut rng), plain, 1, &Costs::PORTABLE).unwrap();
     assert_eq!((plan.digits.len(), plan.ranges, plan.method), (1, 1, Method::Buckets(8)));
@@ -326,12 +327,28 @@ fn plans() {
         Plan::choose(&sizes(1 << 17, &mut rng), tables, 1, &Costs::PORTABLE).unwrap().method,
         Method::Buckets(8)
     );
-    assert!(Plan::choose(&Prepared::<Fr, i8>::new(&[0; 9]).0, plain, 1, &Costs::PORTABLE).is_none());
+    assert!(Plan::choose(&Prepared::<Fr, i8>::new(&[0; 9], &mut []).0, plain, 1, &Costs::PORTABLE).is_none());
     // One set on many threads is split by ranges.
     let many = Plan::choose(&sizes(1 << 14, &mut rng), plain, 8, &Costs::PORTABLE).unwrap();
     assert!(many.ranges >= 8 && many.sets == 1, "{many:?}");
+    // Sets that are no multiple of the threads: the one left over is split.
+    let random = |len: usize| {
+        let mut counts = [0; 256];
+        counts[253] = len;
+        digits::Sizes { zeros: 0, counts }
+    };
+    let odd = Plan::choose(&random(1 << 18), plain, 2, &Costs::LANES).unwrap();
+    assert_eq!((odd.sets % 2, odd.rest), (1, 1), "{odd:?}");
+    assert_eq!([0, odd.sets - 2, odd.sets - 1].map(|set| odd.ranges(set)), [1, 1, 2]);
+    // No slot has more digits than a sort takes.
+    let long = Plan::choose(&random(3 << 24), plain, 4, &Costs::LANES).unwrap();
+    assert!(
+        (0..long.sets).all(|set| (3usize << 24).div_ceil(long.ranges(set)) <= sort::MAX_DIGITS),
+        "{long:?}"
+    );
     // Shifted copies of 16 bits: one set of buckets takes all digits.
-    let wide = Prepared::<Fr, Fr>::new(&fields(1 << 12, &mut rng)).0;
+    let scalars = fields(1 << 12, &mut rng);
+    let wide = Prepared::<Fr, Fr>::new(&scalars, &mut vec![0; 8 * scalars.len()]).0;
     let copies = Stock { copies: 16, shift: 16, levels: 0 };
     let plan = Plan::choose(&wide, copies, 1, &Costs::PORTABLE).unwrap();
     assert!(plan.sets <= 2, "{plan:?}");

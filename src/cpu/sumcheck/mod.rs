@@ -29,13 +29,14 @@ impl Sumcheck for Cpu {
             form.bind(r);
         }
         let tables: Vec<&mut [Fr]> = tables.iter_mut().map(|table| &mut table[..live]).collect();
+        let work = live * tables.len();
         #[cfg(target_arch = "x86_64")]
         let evaluations = match self.ifma() {
-            Some(token) => self.install(|| ifma::round(token, form, tables, bind)),
-            None => self.install(|| round::round(form, tables, bind)),
+            Some(token) => self.install_unless_short(work, || ifma::round(token, form, tables, bind)),
+            None => self.install_unless_short(work, || round::round(form, tables, bind)),
         };
         #[cfg(not(target_arch = "x86_64"))]
-        let evaluations = self.install(|| round::round(form, tables, bind));
+        let evaluations = self.install_unless_short(work, || round::round(form, tables, bind));
         form.record(&evaluations);
         Ok(evaluations)
     }
@@ -44,10 +45,10 @@ impl Sumcheck for Cpu {
         check_cube("eq_table", point.len(), out.len())?;
         #[cfg(target_arch = "x86_64")]
         if let Some(token) = self.ifma() {
-            self.install(|| ifma::eq_table(token, point, scale, out));
+            self.install_unless_short(out.len(), || ifma::eq_table(token, point, scale, out));
             return Ok(());
         }
-        self.install(|| eq::eq_table(point, scale, out));
+        self.install_unless_short(out.len(), || eq::eq_table(point, scale, out));
         Ok(())
     }
 
@@ -55,10 +56,10 @@ impl Sumcheck for Cpu {
         check_halving("bind", table.len())?;
         #[cfg(target_arch = "x86_64")]
         if let Some(token) = self.ifma() {
-            self.install(|| ifma::bind(token, table, r));
+            self.install_unless_short(table.len(), || ifma::bind(token, table, r));
             return Ok(());
         }
-        self.install(|| bind(table, r));
+        self.install_unless_short(table.len(), || bind(table, r));
         Ok(())
     }
 
@@ -66,11 +67,12 @@ impl Sumcheck for Cpu {
         check_cube("evaluate", point.len(), table.len())?;
         #[cfg(target_arch = "x86_64")]
         if let Some(token) = self.ifma()
-            && let Some(value) = self.install(|| ifma::evaluate(token, table, point))
+            && let Some(value) =
+                self.install_unless_short(table.len(), || ifma::evaluate(token, table, point))
         {
             return Ok(value);
         }
-        Ok(self.install(|| evaluate::evaluate(table, point)))
+        Ok(self.install_unless_short(table.len(), || evaluate::evaluate(table, point)))
     }
 }
 

@@ -4,6 +4,8 @@
 //! higher; a product by a prepared constant keeps the form. The methods are those of the [parent](super), blocks too.
 
 use std::arch::x86_64::*;
+use std::cell::Cell;
+use std::hint::cold_path;
 
 use rayon::prelude::*;
 
@@ -33,8 +35,9 @@ fn multiply<F: Modulus>(a: &[F], b: &[F], out: &mut [F]) {
             [&Factor::<F, 1>::from_words(&b0), &Factor::<F, 1>::from_words(&b1)],
         );
         let [low, high] = products.reduce::<16, 2>();
-        store_at(&low.canonical().into_words(), out, i);
-        store_at(&high.canonical().into_words(), out, i + 8);
+        let [low, high] = canonical_pair([low, high]);
+        store_at(&low.into_words(), out, i);
+        store_at(&high.into_words(), out, i + 8);
     }
 }
 
@@ -102,9 +105,9 @@ fn scale_block<F: Modulus>(factor: &Prepared<F>, values: &mut [F]) {
         let mut products = PreparedSums::new(&[broadcast(&[0; 5]); 2]);
         products
             .add(&[*Factor::<F, 1>::from_words(&a).limbs(), *Factor::<F, 1>::from_words(&b).limbs()], factor);
-        let [low, high] = products.reduce::<1, 7>();
-        store_at(&low.canonical().into_words(), values, i);
-        store_at(&high.canonical().into_words(), values, i + 8);
+        let [low, high] = canonical_pair(products.reduce::<1, 7>());
+        store_at(&low.into_words(), values, i);
+        store_at(&high.into_words(), values, i + 8);
     }
 }
 
@@ -152,19 +155,24 @@ impl<F: Modulus, T: Scalar<F>> Combination<'_, F, T> {
             let mut sums = PreparedSums::new(&start);
             for (factor, (_, vector)) in self.factors.iter().zip(self.terms) {
                 let at = from + i;
+                if LIMBS == 5 {
+                    prefetch(vector, at + AHEAD);
+                    prefetch(vector, at + 8 + AHEAD);
+                }
                 sums.add(&[read::<F, T, LIMBS>(vector, at), read::<F, T, LIMBS>(vector, at + 8)], factor);
             }
-            let [low, high] = sums.reduce::<MAX_TERMS, 77>();
+            let mut sums = sums.reduce::<MAX_TERMS, 78>();
             if ADD {
-                let [a, b] = [load_at(out, i, F::zero()), load_at(out, i + 8, F::zero())];
-                let low = low.plus::<1, 78>(Lazy::from_words(&a));
-                let high = high.plus::<1, 78>(Lazy::from_words(&b));
-                store_at(&low.canonical().into_words(), out, i);
-                store_at(&high.canonical().into_words(), out, i + 8);
-            } else {
-                store_at(&low.canonical().into_words(), out, i);
-                store_at(&high.canonical().into_words(), out, i + 8);
+                prefetch(out, i + AHEAD);
+                prefetch(out, i + 8 + AHEAD);
+                for (n, sum) in sums.iter_mut().enumerate() {
+                    let before = Lazy::<F, 1>::from_words(&load_at(out, i + 8 * n, F::zero()));
+                    *sum = sum.plus::<1, 79>(before).narrow();
+                }
             }
+            let [low, high] = canonical_pair(sums);
+            store_at(&low.into_words(), out, i);
+            store_at(&high.into_words(), out, i + 8);
         }
     }
 }
@@ -214,193 +222,230 @@ pub(in crate::cpu) fn read<F: Modulus, T: Scalar<F>, const LIMBS: usize>(
     limbs
 }
 
-/// Elements that share an inversion. Their scratch, 80 bytes each, stays in a second-level cache of one MiB; the inversion takes
-/// as long as some 200 elements.
+/// Elements that share an inversion. Their [`Link`]s, 40 bytes an element, stay in the second-level cache with them; the
+/// inversion takes as long as some 200 elements.
 const SHARED: usize = 1 << 13;
-/// Elements of a step: a vector a chain.
-const STEP: usize = 8 * CHAINS;
+/// Elements of a link: two vectors.
+const PER_LINK: usize = 16;
+/// Elements of a step: a link a chain.
+const STEP: usize = PER_LINK * CHAINS;
 
 /// Inverts every element but zeros, which stay.
-pub(super) fn batch_inverse<F: Modulus>(token: Ifma, values: &mut [F]) {
-    in_shares(values, |_, values, scratch| {
-        // SAFETY: an `Ifma` proves the features.
+///
+/// The [parent](super::batch_inverse)'s trick on pairs of vectors: their products are the links of the chains. What comes
+/// back from a chain is `1 / (a b)`, and `1 / a = b / (a b)`. That is three multiplications an element as well, but half as
+/// many links to be stored, and to wait for.
+pub(super) fn batch_inverse<F: Modulus>(_: Ifma, values: &mut [F]) {
+    // SAFETY: an `Ifma` proves the features.
+    let denominators = unsafe { Denominators::<F, false>::new(F::zero()) };
+    in_shares(values, |_, values, links| {
+        // SAFETY: as above.
         unsafe {
-            let chains = Denominators::values().chain(values, scratch);
-            invert(token, &chains, None, values, scratch);
+            let chains = denominators.chain(values, links);
+            denominators.invert(&chains, links, None, None, values);
         }
     });
 }
 
 /// `out[i] = numerators[i] / (alpha - column[i])`, 0 at a pole; no numerators means ones.
 pub(in crate::cpu) fn quotients<F: Modulus>(
-    token: Ifma,
+    _: Ifma,
     alpha: F,
     column: &[F],
     numerators: Option<&[F]>,
     out: &mut [F],
 ) {
-    in_shares(out, |from, out, scratch| {
+    // SAFETY: an `Ifma` proves the features.
+    let denominators = unsafe { Denominators::<F, true>::new(alpha) };
+    in_shares(out, |from, out, links| {
         let part = from..from + out.len();
         let numerators = numerators.map(|numerators| &numerators[part.clone()]);
-        // SAFETY: an `Ifma` proves the features.
+        let column = &column[part];
+        // SAFETY: as above.
         unsafe {
-            let chains = Denominators::differences(alpha).chain(&column[part], scratch);
-            invert(token, &chains, numerators, out, scratch);
+            let chains = denominators.chain(column, links);
+            denominators.invert(&chains, links, Some(column), numerators, out);
         }
     });
 }
 
-/// Calls `work` with parts of at most [`SHARED`] elements, the index of their first and scratch memory.
-fn in_shares<F: Modulus>(out: &mut [F], work: impl Fn(usize, &mut [F], &mut Scratch<F>) + Sync + Send) {
+thread_local! {
+    /// A thread's links, kept: fresh memory would cost as much as several inverses an element.
+    static LINKS: Cell<Vec<[Link; CHAINS]>> = const { Cell::new(Vec::new()) };
+}
+
+/// Calls `work` with parts of at most [`SHARED`] elements, the index of their first, and the thread's links.
+fn in_shares<F: Modulus>(out: &mut [F], work: impl Fn(usize, &mut [F], &mut Vec<[Link; CHAINS]>) + Sync) {
+    let work = |from, out: &mut [F]| {
+        let mut links = LINKS.take();
+        work(from, out, &mut links);
+        LINKS.set(links);
+    };
     if out.len() <= SHARED {
-        return work(0, out, &mut Scratch::default());
+        return work(0, out);
     }
     // At least two parts a thread.
     let share =
         (out.len() / (2 * rayon::current_num_threads())).clamp(SHARED / 4, SHARED).next_multiple_of(STEP);
-    let parts = out.par_chunks_mut(share).enumerate();
-    parts.for_each_init(Scratch::default, |scratch, (k, out)| work(k * share, out, scratch));
+    out.par_chunks_mut(share).enumerate().for_each(|(k, out)| work(k * share, out));
 }
 
-/// What the forward pass leaves to the backward pass.
-struct Scratch<F> {
-    steps: Vec<[Link<F>; CHAINS]>,
-    /// Where the denominators are zero.
-    poles: Vec<usize>,
-}
-
-impl<F> Default for Scratch<F> {
-    fn default() -> Self {
-        Self { steps: Vec::new(), poles: Vec::new() }
-    }
-}
-
-/// Eight denominators of a chain. They are kept as `d 2^256`, which is `d / 16` to this tier.
+/// What the forward pass leaves to the backward pass of a link of a chain, for multiplication only.
 #[derive(Clone, Copy)]
-struct Link<F> {
-    denominator: Factor<F, 2>,
+struct Link {
+    /// The product of the link's two denominators.
+    product: Columns,
     /// The product of the chain's denominators before these.
-    before: Factor<F, 2>,
+    before: Columns,
 }
 
-/// How denominators come from elements.
-struct Denominators<F> {
-    /// The element whose denominator is zero.
-    pole: F,
-    /// `p` plus the element from which others are subtracted; `None` for the elements themselves.
-    minuend: Option<Columns>,
+/// How denominators come from elements: as `alpha - x` if `DIFFERENCE`, else as the elements themselves. They are
+/// read as `d 2^256`, which is `d / 16` to this tier.
+struct Denominators<F, const DIFFERENCE: bool> {
+    /// The words of the element whose denominator is zero.
+    pole: [u64; 4],
+    /// One more, which stands in for it and beyond the end.
+    other: F,
+    other_words: [u64; 4],
+    /// `p` plus the element from which others are subtracted.
+    minuend: Columns,
 }
 
-impl<F: Modulus> Denominators<F> {
-    fn values() -> Self {
-        Self { pole: F::zero(), minuend: None }
+/// The products of two pairs of factors below `2 p`, interleaved.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn products<F: Modulus>(a: [&Columns; 2], b: [&Columns; 2]) -> [Wide<F, 0, 2>; 2] {
+    let a = [&Factor::<F, 2>::from_limbs(*a[0]), &Factor::from_limbs(*a[1])];
+    let b = [&Factor::<F, 2>::from_limbs(*b[0]), &Factor::from_limbs(*b[1])];
+    let mut sums = Sums::new();
+    sums.add(a, b);
+    sums.reduce::<4, 2>()
+}
+
+impl<F: Modulus, const DIFFERENCE: bool> Denominators<F, DIFFERENCE> {
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn new(pole: F) -> Self {
+        let minuend = Lazy::<F, 1>::from_words(&load(&[pole; 8]));
+        let lifted = minuend.add::<2, 3>(Lazy::splat(&Constants::<F>::P));
+        let other = pole + F::one();
+        Self { pole: words(pole), other, other_words: words(other), minuend: lifted.into_columns() }
     }
 
+    /// Eight denominators from element `from` on, for multiplication only, and the lanes of poles, where they are not zero but one.
+    #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn differences(alpha: F) -> Self {
-        let minuend = Lazy::<F, 1>::from_words(&load(&[alpha; 8]));
-        let lifted = minuend.add::<2, 3>(Lazy::splat(&Constants::<F>::P));
-        Self { pole: alpha, minuend: Some(lifted.into_columns()) }
+    fn read(&self, elements: &[F], from: usize) -> (Columns, u8) {
+        let mut eight = load_at(elements, from, self.other);
+        let mut poles = suspect_lanes(&eight, self.pole[0]);
+        if poles != 0 {
+            cold_path();
+            poles = equal_lanes(&eight, &self.pole);
+            eight = replace_lanes(&eight, poles, &self.other_words);
+        }
+        if DIFFERENCE {
+            let subtrahend = Lazy::<F, 1>::from_words(&eight);
+            (carry_unmasked(&sub(&self.minuend, subtrahend.limbs())), poles)
+        } else {
+            (*Factor::<F, 1>::from_words(&eight).limbs(), poles)
+        }
     }
 
     /// The forward pass: multiplies the denominators up in [`CHAINS`] chains of eight lanes.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn chain(&self, elements: &[F], scratch: &mut Scratch<F>) -> [Lazy<F, 2>; CHAINS] {
-        let Scratch { steps, poles } = scratch;
-        poles.clear();
-        // Stands in for poles and beyond the end.
-        let other = self.pole + F::one();
-        let pole = words(self.pole);
-        let one = Lazy::<F, 1>::splat(const { &relimb(power_of_two::<F>(260)) });
-        let mut products = [one.wide().widen::<0, 2>(); CHAINS];
-        let link = Link { denominator: one.wide().factor(), before: one.wide().factor() };
-        steps.resize(elements.len().div_ceil(STEP), [link; CHAINS]);
-        for (step, links) in steps.iter_mut().enumerate() {
-            for (chain, link) in links.iter_mut().enumerate() {
-                let from = step * STEP + 8 * chain;
-                let mut eight = load_at(elements, from, other);
-                if suspect_lanes(&eight, pole[0]) != 0 {
-                    eight = replace_poles(&eight, from, pole, words(other), poles);
-                }
-                link.denominator = match &self.minuend {
-                    None => Factor::<F, 1>::from_words(&eight).widen(),
-                    Some(minuend) => {
-                        let subtrahend = Lazy::<F, 1>::from_words(&eight);
-                        Factor::from_limbs(carry_unmasked(&sub(minuend, subtrahend.limbs())))
-                    }
-                };
-                link.before = products[chain].factor();
-            }
+    fn chain(&self, elements: &[F], links: &mut Vec<[Link; CHAINS]>) -> [Lazy<F, 2>; CHAINS] {
+        let one = Lazy::<F, 2>::splat(const { &relimb(power_of_two::<F>(260)) });
+        let mut chains = [one.into_limbs(); CHAINS];
+        links.resize(elements.len().div_ceil(STEP), [Link { product: chains[0], before: chains[0] }; CHAINS]);
+        for (step, links) in links.iter_mut().enumerate() {
             for chain in (0..CHAINS).step_by(2) {
-                let [a, b] = [&links[chain], &links[chain + 1]];
-                let mut pair = Sums::new();
-                pair.add([&a.denominator, &b.denominator], [&a.before, &b.before]);
-                [products[chain], products[chain + 1]] = pair.reduce::<4, 2>();
+                let from = step * STEP + PER_LINK * chain;
+                for vector in 0..4 {
+                    prefetch(elements, from + 8 * vector + AHEAD);
+                }
+                let [a, b, c, d] = [
+                    self.read(elements, from).0,
+                    self.read(elements, from + 8).0,
+                    self.read(elements, from + 16).0,
+                    self.read(elements, from + 24).0,
+                ];
+                let [low, high] = products::<F>([&a, &c], [&b, &d]);
+                let [low, high] = [low.factor::<2>(), high.factor::<2>()];
+                links[chain] = Link { product: *low.limbs(), before: chains[chain] };
+                links[chain + 1] = Link { product: *high.limbs(), before: chains[chain + 1] };
+                let [low, high] =
+                    products::<F>([low.limbs(), high.limbs()], [&chains[chain], &chains[chain + 1]]);
+                chains[chain] = *low.factor::<2>().limbs();
+                chains[chain + 1] = *high.factor::<2>().limbs();
             }
         }
-        let mut chains = [one.widen::<2>(); CHAINS];
-        for (chain, product) in chains.iter_mut().zip(products) {
-            *chain = product.carry();
+        let mut clean = [one; CHAINS];
+        for (clean, chain) in clean.iter_mut().zip(chains) {
+            *clean = one.mul(&Factor::<F, 2>::from_limbs(chain));
         }
-        chains
+        clean
+    }
+
+    /// The backward pass: one inversion, then each denominator's inverse, times its numerator where given. The elements are
+    /// those of `column`, or of `out` itself.
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn invert(
+        &self,
+        chains: &[Lazy<F, 2>; CHAINS],
+        links: &[[Link; CHAINS]],
+        column: Option<&[F]>,
+        numerators: Option<&[F]>,
+        out: &mut [F],
+    ) {
+        // A product of k denominators lacks 16^k; its inverse has it, and what is left at the end is 2^252 / (d / 16).
+        let lanes = invert_chains::<F, 252>(chains);
+        let mut inverses = [*lanes[0].limbs(); CHAINS];
+        for chain in 1..CHAINS {
+            inverses[chain] = *lanes[chain].limbs();
+        }
+        for (step, links) in links.iter().enumerate().rev() {
+            for chain in (0..CHAINS).step_by(2) {
+                let mut pairs = [inverses[chain], inverses[chain + 1]];
+                for (i, pair) in pairs.iter_mut().enumerate() {
+                    let Link { product, before } = &links[chain + i];
+                    let [inverse, next] = products::<F>([pair, pair], [before, product]);
+                    *pair = *inverse.factor::<2>().limbs();
+                    inverses[chain + i] = *next.factor::<2>().limbs();
+                }
+                for (i, pair) in pairs.iter().enumerate() {
+                    let from = step * STEP + PER_LINK * (chain + i);
+                    if column.is_some() {
+                        prefetch(out, from.wrapping_sub(AHEAD));
+                        prefetch(out, from.wrapping_sub(AHEAD) + 8);
+                    }
+                    let elements = column.unwrap_or(out);
+                    let (a, a_poles) = self.read(elements, from);
+                    let (b, b_poles) = self.read(elements, from + 8);
+                    let [mut a_inverse, mut b_inverse] = products::<F>([pair, pair], [&b, &a]);
+                    if let Some(numerators) = numerators {
+                        let over_a = Factor::<F, 16>::from_elements(&load_at(numerators, from, F::zero()));
+                        let over_b = Factor::from_elements(&load_at(numerators, from + 8, F::zero()));
+                        let mut quotients = Sums::new();
+                        quotients
+                            .add([&over_a, &over_b], [&a_inverse.factor::<2>(), &b_inverse.factor::<2>()]);
+                        let [over_a, over_b] = quotients.reduce::<32, 2>();
+                        [a_inverse, b_inverse] = [over_a.reduce().wide(), over_b.reduce().wide()];
+                    }
+                    let [a, b] = subtract_seldom_pair([a_inverse, b_inverse]);
+                    let (mut a, mut b) = (a.into_words(), b.into_words());
+                    if a_poles | b_poles != 0 {
+                        cold_path();
+                        a = replace_lanes(&a, a_poles, &[0; 4]);
+                        b = replace_lanes(&b, b_poles, &[0; 4]);
+                    }
+                    store_at(&a, out, from);
+                    store_at(&b, out, from + 8);
+                }
+            }
+        }
     }
 }
 
 /// The words of an element.
 fn words<F: Modulus>(element: F) -> [u64; 4] {
     (element * F::from(2u64).pow([256])).into_bigint().0
-}
-
-/// Notes which of the elements are the pole and puts `other` in their places.
-#[cold]
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn replace_poles(
-    eight: &Words,
-    from: usize,
-    pole: [u64; 4],
-    other: [u64; 4],
-    poles: &mut Vec<usize>,
-) -> Words {
-    let mask = equal_lanes(eight, &pole);
-    poles.extend((0..8).filter(|lane| mask >> lane & 1 == 1).map(|lane| from + LANE_ORDER[lane]));
-    replace_lanes(eight, mask, &other)
-}
-
-/// The backward pass: one inversion, then each denominator's inverse, times its numerator where given.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn invert<F: Modulus>(
-    _: Ifma,
-    chains: &[Lazy<F, 2>; CHAINS],
-    numerators: Option<&[F]>,
-    out: &mut [F],
-    scratch: &Scratch<F>,
-) {
-    // A product of k denominators lacks 16^k; its inverse has it, and what each step leaves is 2^252 / (d / 16).
-    let lanes = invert_chains::<F, 252>(chains);
-    let mut inverses = [Lazy::<F, 1>::splat(&[0; 5]).wide().factor::<2>(); CHAINS];
-    for (inverse, lanes) in inverses.iter_mut().zip(lanes) {
-        *inverse = lanes.wide().factor();
-    }
-    for (step, links) in scratch.steps.iter().enumerate().rev() {
-        for (chain, link) in links.iter().enumerate() {
-            let from = step * STEP + 8 * chain;
-            let inverse = inverses[chain];
-            let mut pair = Sums::new();
-            pair.add([&inverse, &inverse], [&link.before, &link.denominator]);
-            let [value, next] = pair.reduce::<4, 2>();
-            inverses[chain] = next.factor();
-            let mut value = value.subtract_seldom();
-            if let Some(numerators) = numerators {
-                let numerator = Factor::<F, 16>::from_elements(&load_at(numerators, from, F::zero()));
-                value = mul::<F, _, _, 2>(&numerator, &value).canonical();
-            }
-            store_at(&value.into_words(), out, from);
-        }
-    }
-    for &pole in &scratch.poles {
-        if let Some(out) = out.get_mut(pole) {
-            *out = F::zero();
-        }
-    }
 }

@@ -21,7 +21,7 @@ const BLOCK: usize = 1 << 12;
 
 impl Vector<Fr> for Cpu {
     fn fill(&self, value: Fr, out: &mut &mut [Fr]) -> Result<()> {
-        self.install(|| blocks(out, |_, out| out.fill(value)));
+        self.install_unless_short(out.len(), || blocks(out, |_, out| out.fill(value)));
         Ok(())
     }
 
@@ -31,10 +31,10 @@ impl Vector<Fr> for Cpu {
         }
         #[cfg(target_arch = "x86_64")]
         if let Some(token) = self.ifma() {
-            self.install(|| ifma::linear_combination(token, terms, out));
+            self.install_unless_short(out.len(), || ifma::linear_combination(token, terms, out));
             return Ok(());
         }
-        self.install(|| linear_combination(terms, out));
+        self.install_unless_short(out.len(), || linear_combination(terms, out));
         Ok(())
     }
 
@@ -42,10 +42,10 @@ impl Vector<Fr> for Cpu {
         check("add_scaled", "vector length", out.len(), vector.len())?;
         #[cfg(target_arch = "x86_64")]
         if let Some(token) = self.ifma() {
-            self.install(|| ifma::add_scaled(token, coefficient, vector, out));
+            self.install_unless_short(out.len(), || ifma::add_scaled(token, coefficient, vector, out));
             return Ok(());
         }
-        self.install(|| add_scaled(coefficient, vector, out));
+        self.install_unless_short(out.len(), || add_scaled(coefficient, vector, out));
         Ok(())
     }
 
@@ -54,30 +54,30 @@ impl Vector<Fr> for Cpu {
         check("hadamard", "length of b", out.len(), b.len())?;
         #[cfg(target_arch = "x86_64")]
         if let Some(token) = self.ifma() {
-            self.install(|| ifma::hadamard(token, a, b, out));
+            self.install_unless_short(out.len(), || ifma::hadamard(token, a, b, out));
             return Ok(());
         }
-        self.install(|| hadamard(a, b, out));
+        self.install_unless_short(out.len(), || hadamard(a, b, out));
         Ok(())
     }
 
     fn batch_inverse(&self, values: &mut &mut [Fr]) -> Result<()> {
         #[cfg(target_arch = "x86_64")]
         if let Some(token) = self.ifma() {
-            self.install(|| ifma::batch_inverse(token, values));
+            self.install_unless_short(values.len(), || ifma::batch_inverse(token, values));
             return Ok(());
         }
-        self.install(|| batch_inverse(values));
+        self.install_unless_short(values.len(), || batch_inverse(values));
         Ok(())
     }
 
     fn powers(&self, scale: Fr, base: Fr, out: &mut &mut [Fr]) -> Result<()> {
         #[cfg(target_arch = "x86_64")]
         if let Some(token) = self.ifma() {
-            self.install(|| ifma::powers(token, scale, base, out));
+            self.install_unless_short(out.len(), || ifma::powers(token, scale, base, out));
             return Ok(());
         }
-        self.install(|| powers(scale, base, out));
+        self.install_unless_short(out.len(), || powers(scale, base, out));
         Ok(())
     }
 }

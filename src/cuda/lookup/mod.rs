@@ -29,8 +29,8 @@ const LOGUP_THREADS: u32 = 128;
 
 /// Elements a thread scans at most. The block's own part is 2.6 combinations a thread.
 const MOST_SCANNED: u64 = 16;
-/// Elements a thread inverts at most. The block's inversion is some 400 multiplications by one thread, as long for the warp as
-/// those of all its threads for 130 elements each.
+/// Elements a thread inverts at most. The block's inversion by one thread is as long as some 90 multiplications, or as what its warp
+/// does for 30 elements each.
 const MOST_INVERTED: u64 = 128;
 /// Elements a thread takes at least, to share what a block does once.
 const LEAST: u64 = 4;

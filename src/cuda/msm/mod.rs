@@ -144,29 +144,7 @@ impl<C: Group<ScalarField = Fr>> Msm<C> for Cuda {
             self.own("msm", item)?;
         }
         self.own("msm", out)?;
-        let (digits, magnitude) = scalar::<S>()?;
-        let lengths: Vec<usize> = batch.iter().map(Len::len).collect();
-        if lengths.iter().all(|&len| len == 0) {
-            return self.clear(out);
-        }
-        let threads = (self.properties().multiprocessors * C::THREADS) as usize;
-        let mut budget = self.properties().total_bytes / 2;
-        let mut next = 0;
-        while next < batch.len() {
-            let pass =
-                Pass::plan(magnitude, bases.tables, &lengths, next, budget, threads, point_bytes::<C>());
-            let space = match Workspace::new(self, &pass) {
-                Err(Error::OutOfMemory { .. }) if budget >= plan::MIN_BUDGET => {
-                    budget /= 2;
-                    continue;
-                }
-                space => space?,
-            };
-            let (_, mut out) = Self::split_mut(Self::reborrow(out), pass.items.start)?;
-            self.pass(bases, digits, &batch[pass.items.clone()], &pass, space, &mut out)?;
-            next = pass.items.end;
-        }
-        Ok(())
+        self.msm_within(bases, batch, out, self.properties().total_bytes / 2)
     }
 }
 
@@ -228,6 +206,49 @@ impl Cuda {
             &[&all, &(points.len() as u32), &tables.slices, &tables.slice_bits],
         )?;
         Ok(Bases { points: all, tables })
+    }
+
+    /// The sums in passes of about `budget` bytes, or less if there is not as much memory.
+    fn msm_within<C: Group, S: Element>(
+        &self,
+        bases: &Bases<C>,
+        batch: &[View<'_, S>],
+        out: &mut ViewMut<'_, Affine<C>>,
+        mut budget: usize,
+    ) -> Result<()> {
+        let (digits, _) = scalar::<S>()?;
+        let lengths: Vec<usize> = batch.iter().map(Len::len).collect();
+        if lengths.iter().all(|&len| len == 0) {
+            return self.clear(out);
+        }
+        let mut next = 0;
+        while next < batch.len() {
+            let pass = self.plan::<C, S>(bases, &lengths, next, budget)?;
+            let space = match Workspace::new(self, &pass) {
+                Err(Error::OutOfMemory { .. }) if budget >= plan::MIN_BUDGET => {
+                    budget /= 2;
+                    continue;
+                }
+                space => space?,
+            };
+            let (_, mut out) = Self::split_mut(Self::reborrow(out), pass.items.start)?;
+            self.pass(bases, digits, &batch[pass.items.clone()], &pass, space, &mut out)?;
+            next = pass.items.end;
+        }
+        Ok(())
+    }
+
+    /// The pass over items of these lengths from `start` on.
+    fn plan<C: Group, S: Element>(
+        &self,
+        bases: &Bases<C>,
+        lengths: &[usize],
+        start: usize,
+        budget: usize,
+    ) -> Result<Pass> {
+        let (_, magnitude) = scalar::<S>()?;
+        let threads = (self.properties().multiprocessors * C::THREADS) as usize;
+        Ok(Pass::plan(magnitude, bases.tables, lengths, start, budget, threads, point_bytes::<C>()))
     }
 
     /// The sums of the items of one pass into the first elements of `out`.

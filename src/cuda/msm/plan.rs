@@ -25,8 +25,9 @@ const MAX_BITS: u32 = 22;
 /// The most tables of multiples.
 const MAX_SLICES: u32 = 64;
 
-/// The fewest entries a thread adds up, as each thread leaves two points behind to keep and to combine.
-const MIN_SHARE: usize = 32;
+/// The fewest entries a thread adds up. Each thread leaves two points behind to combine, but fewer threads leave multiprocessors
+/// idle.
+pub(super) const MIN_SHARE: usize = 8;
 
 /// Parts of fewer scalars than this are not worth the memory they save.
 const MIN_PART: usize = 1024;
@@ -141,8 +142,10 @@ pub(super) struct Pass {
     pub scalars: usize,
     /// Scalars that are cut into digits and sorted at a time.
     pub part: usize,
-    /// The most threads that add entries up.
+    /// How many threads the device runs at a time.
     threads: usize,
+    /// The most threads that add entries up: no more than there is memory for what they leave behind.
+    adders: usize,
     /// Bytes of a point in XYZZ coordinates.
     point_bytes: usize,
 }
@@ -161,7 +164,7 @@ impl Pass {
     ) -> Self {
         let rest = &lengths[start..];
         let scalars: usize = rest.iter().sum();
-        // Half for the buckets and what they are reduced to, half for entries.
+        // Half for the buckets and what they are reduced to, half for entries and what threads leave of them.
         let half = budget / 2;
         let bucket_bytes = 3 * point_bytes;
         let (digits, _) =
@@ -171,7 +174,9 @@ impl Pass {
         let scalars: usize = rest[..items].iter().sum();
         let part = (half / 18 / digits.per_scalar()).max(MIN_PART);
         let part = part.min((1 << 31) / digits.per_scalar()).min(scalars);
-        Self { digits, items: start..start + items, scalars, part, threads, point_bytes }
+        let slot_bytes = point_bytes + size_of::<u32>();
+        let adders = threads.min(half / 8 / (2 * slot_bytes)).max(ACCUMULATE_THREADS as usize);
+        Self { digits, items: start..start + items, scalars, part, threads, adders, point_bytes }
     }
 
     pub fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<> {
@@ -213,7 +218,7 @@ impl Pass {
 
     /// Blocks that add up so many entries.
     pub fn accumulate_blocks(&self, entries: usize) -> u32 {
-        let threads = entries.div_ceil(MIN_SHARE).min(self.threads);
+        let threads = entries.div_ceil(MIN_SHARE).min(self.adders);
         threads.div_ceil(ACCUMULATE_THREADS as usize).max(1) as u32
     }
 
@@ -327,6 +332,7 @@ mod tests {
                 assert_eq!(pass.levels().iter().sum::<u32>(), pass.digits.bits - 1);
                 if budget >= 1 << 22 {
                     assert!(pass.buckets().saturating_mul(3 * G1) <= budget / 2);
+                    assert!(pass.slots(pass.entries(pass.part)) * G1 <= budget / 8);
                 }
                 let (shift, bits) = pass.sort_passes().last().unwrap_or_default();
                 assert!(bits <= SORT_BITS && shift + bits <= 32 && pass.none() >> shift >> (bits - 1) <= 1);

@@ -10,9 +10,10 @@
 //! That is 302 multiply-adds. Karatsuba's three products would be 252, but its sums have to be carried before and its
 //! unreduced products subtracted after the multiplication, 75 instructions that compete for the same ports.
 
-use super::constants::{Modulus, product_bound};
+use super::constants::{Constants, Modulus, product_bound};
 use super::layout::{Words, words_of_limbs};
-use super::lazy::{Columns, Factor, Lazy, Operand, Wide, carry, dot_columns_pair, mul_columns, square};
+use super::lazy::{Columns, Factor, Lazy, Operand, Wide, broadcast, carry, mul_columns, square};
+use super::pair::{dot_columns_pair, dot_factors_pair, square_columns_pair};
 
 /// The coefficients given by an expression in their index. Not a closure: what a closure of a function without the
 /// tier's target features holds is not inlined.
@@ -47,7 +48,7 @@ impl<F: Modulus, const D: usize, const LO: usize, const HI: usize> Ext<F, D, LO,
     /// The same sums under larger bounds.
     #[inline(always)]
     pub(crate) fn widen<const L: usize, const H: usize>(self) -> Ext<F, D, L, H> {
-        Ext(self.0.map(Wide::widen))
+        Ext(each!(i => self.0[i].widen()))
     }
 
     /// The same sums under smaller bounds, which the caller knows them to keep.
@@ -123,6 +124,13 @@ impl<F: Modulus, const D: usize, const LO: usize, const HI: usize> Ext<F, D, LO,
             if D == 1 { self.0[i].factor() } else { Factor::from_limbs(self.0[i].carry::<C>().into_limbs()) }
         }))
     }
+
+    /// As [`Self::factor`], of values that the caller knows not to be negative, without adding to them.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn nonnegative_factor<const C: usize>(self) -> ExtFactor<F, D, C> {
+        self.narrow::<0, HI>().factor()
+    }
 }
 
 impl<F: Modulus, const D: usize, const A: usize> ExtFactor<F, D, A> {
@@ -140,7 +148,7 @@ impl<F: Modulus, const D: usize, const A: usize> ExtFactor<F, D, A> {
     #[inline(always)]
     pub(crate) fn widen<const C: usize>(self) -> ExtFactor<F, D, C> {
         const { assert!(C >= A) };
-        ExtFactor(self.0.map(|c| Factor::from_limbs(*c.limbs())))
+        ExtFactor(each!(i => Factor::from_limbs(*self.0[i].limbs())))
     }
 
     /// `other` in the lanes of `mask`, `self` elsewhere.
@@ -178,6 +186,23 @@ impl<F: Modulus, const D: usize, const A: usize> ExtFactor<F, D, A> {
         }
     }
 
+    /// `a_k b_k 2^-260`, two interleaved, for multiplication.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn mul_pair<const B: usize, const C: usize>(
+        a: [&Self; 2],
+        b: [&ExtFactor<F, D, B>; 2],
+    ) -> [ExtFactor<F, D, C>; 2] {
+        const { assert!(C >= product_bound(D * A, B)) };
+        if D == 1 {
+            let terms = [[[a[0].0[0].limbs(), b[0].0[0].limbs()]], [[a[1].0[0].limbs(), b[1].0[0].limbs()]]];
+            let [s, t] = dot_factors_pair::<F, 1>(terms);
+            [ExtFactor([Factor::from_limbs(s); D]), ExtFactor([Factor::from_limbs(t); D])]
+        } else {
+            [a[0].mul(b[0]), a[1].mul(b[1])]
+        }
+    }
+
     /// In an extension of degree 2.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
@@ -187,15 +212,43 @@ impl<F: Modulus, const D: usize, const A: usize> ExtFactor<F, D, A> {
         b: &ExtFactor<F, D, B>,
     ) -> Ext<F, D, SL, SH> {
         let starts = [start.0[0].columns(), start.0[D - 1].columns()];
-        let [a0, a1] = [a.0[0], a.0[D - 1]];
-        let [b0, b1] = [b.0[0].limbs(), b.0[D - 1].limbs()];
-        let negative: Wide<F, A, 0> = Wide::<F, 0, 0>::new(zero()).sub(Wide::<F, 0, A>::new(*a1.limbs()));
-        let negative = negative.factor::<A>();
-        let terms = [[[a0.limbs(), b0], [negative.limbs(), b1]], [[a0.limbs(), b1], [a1.limbs(), b0]]];
-        let [c0, c1] = dot_columns_pair::<F, 2>(starts, terms);
+        let negative = a.negative();
+        let [c0, c1] = dot_columns_pair::<F, 2>(starts, a.terms(&negative, b));
         let mut product = Ext([Wide::new(c0); D]);
         product.0[D - 1] = Wide::new(c1);
         product
+    }
+
+    /// In an extension of degree 2.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn mul<const B: usize, const C: usize>(&self, b: &ExtFactor<F, D, B>) -> ExtFactor<F, D, C> {
+        let negative = self.negative();
+        let [c0, c1] = dot_factors_pair::<F, 2>(self.terms(&negative, b));
+        let mut product = ExtFactor([Factor::from_limbs(clean(&c0)); D]);
+        product.0[D - 1] = Factor::from_limbs(clean(&c1));
+        product
+    }
+
+    /// The last coefficient's negative.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn negative(&self) -> Factor<F, A> {
+        let coefficient = Wide::<F, 0, A>::new(*self.0[D - 1].limbs());
+        let negative: Wide<F, A, 0> = Wide::<F, 0, 0>::new(zero()).sub(coefficient);
+        negative.factor()
+    }
+
+    /// The products that add up to the coefficients of `self b`, given the last coefficient's negative.
+    #[inline(always)]
+    fn terms<'a, const B: usize>(
+        &'a self,
+        negative: &'a Factor<F, A>,
+        b: &'a ExtFactor<F, D, B>,
+    ) -> [[[&'a Columns; 2]; 2]; 2] {
+        let [a0, a1, negative] = [self.0[0].limbs(), self.0[D - 1].limbs(), negative.limbs()];
+        let [b0, b1] = [b.0[0].limbs(), b.0[D - 1].limbs()];
+        [[[a0, b0], [negative, b1]], [[a0, b1], [a1, b0]]]
     }
 
     /// `self^2 2^-260`; in degree 2 `(a0 + a1) (a0 - a1) + 2 a0 a1 u`.
@@ -203,13 +256,31 @@ impl<F: Modulus, const D: usize, const A: usize> ExtFactor<F, D, A> {
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     pub(crate) fn square<const C: usize>(&self) -> Ext<F, D, 0, C> {
         const { assert!(C >= product_bound(D * A, D * A)) };
+        if D == 1 { Ext([square::<F, _, C>(&self.0[0]); D]) } else { self.square_add(&zero()) }
+    }
+
+    /// Two squares, interleaved, both plus `2 HALF p` in every coefficient.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    pub(crate) fn square_pair<const HALF: usize, const C: usize>(a: &Self, b: &Self) -> [Ext<F, D, 0, C>; 2] {
+        const { assert!(C >= 2 * HALF + product_bound(D * A, D * A)) };
         if D == 1 {
-            return Ext([square::<F, _, C>(&self.0[0]); D]);
+            let [s, t] = square_columns_pair::<F, HALF>(a.0[0].limbs(), b.0[0].limbs());
+            [Ext([Wide::new(s); D]), Ext([Wide::new(t); D])]
+        } else {
+            let start = broadcast(const { &Constants::<F>::MULTIPLES[2 * HALF] });
+            [a.square_add(&start), b.square_add(&start)]
         }
-        let [a0, a1] = [self.0[0], self.0[D - 1]].map(|a| *a.limbs());
+    }
+
+    /// In an extension of degree 2: the square, both of whose coefficients start with given columns.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn square_add<const C: usize>(&self, start: &Columns) -> Ext<F, D, 0, C> {
+        let [a0, a1] = [*self.0[0].limbs(), *self.0[D - 1].limbs()];
         let [plus, minus, twice] = [sum(&a0, &a1), difference::<F>(&a0, &a1, A), sum(&a1, &a1)];
         let terms = [[[&plus, &minus]], [[&a0, &twice]]];
-        let [c0, c1] = dot_columns_pair::<F, 1>([&zero(); 2], terms);
+        let [c0, c1] = dot_columns_pair::<F, 1>([start; 2], terms);
         let mut square = Ext([Wide::new(c0); D]);
         square.0[D - 1] = Wide::new(c1);
         square
@@ -251,7 +322,7 @@ impl<F: Modulus, const D: usize> ExtFactor<F, D, 2> {
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn zero() -> Columns {
-    super::lazy::broadcast(&[0; 5])
+    broadcast(&[0; 5])
 }
 
 /// `a + b`, carried.
@@ -265,7 +336,7 @@ fn sum(a: &Columns, b: &Columns) -> Columns {
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn difference<F: Modulus>(a: &Columns, b: &Columns, lift: usize) -> Columns {
-    let lift = super::lazy::broadcast(&super::Constants::<F>::MULTIPLES[lift]);
+    let lift = broadcast(&Constants::<F>::MULTIPLES[lift]);
     carry(&super::lazy::sub(&super::lazy::add(a, &lift), b))
 }
 

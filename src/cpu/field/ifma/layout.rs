@@ -186,6 +186,7 @@ pub(crate) fn suspect_lanes(words: &Words, lowest: u64) -> u8 {
 }
 
 /// The lanes in which the words are `element`'s.
+#[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 pub(crate) fn equal_lanes(words: &Words, element: &[u64; 4]) -> u8 {
     let mut lanes = 0xff;
@@ -196,6 +197,7 @@ pub(crate) fn equal_lanes(words: &Words, element: &[u64; 4]) -> u8 {
 }
 
 /// `element` in the lanes of `mask`.
+#[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 pub(crate) fn replace_lanes(words: &Words, mask: u8, element: &[u64; 4]) -> Words {
     let mut words = *words;

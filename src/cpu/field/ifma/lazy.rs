@@ -1,9 +1,11 @@
 //! Eight field elements in five vectors: products, sums and their bounds.
 
 use std::arch::x86_64::*;
+use std::hint::cold_path;
 use std::marker::PhantomData;
 
 use super::constants::{Constants, LIMBS, MASK, MAX_BOUND, Modulus, product_bound};
+use super::pair::dot_columns_pair;
 
 /// Five vectors of eight 64-bit lanes; the value of a lane is `sum_i limb[i] 2^(52 i)`.
 pub(crate) type Columns = [__m512i; LIMBS];
@@ -162,13 +164,6 @@ impl<F: Modulus, const B: usize> Lazy<F, B> {
 }
 
 impl<F: Modulus, const B: usize> Factor<F, B> {
-    /// The same value under a larger bound.
-    #[inline(always)]
-    pub(crate) fn widen<const C: usize>(self) -> Factor<F, C> {
-        const { assert!(C >= B && C <= MAX_BOUND) };
-        Factor { limbs: self.limbs, field: PhantomData }
-    }
-
     /// Takes limbs whose low 52 bits the caller knows to be a value below `B p`.
     #[inline(always)]
     pub(crate) fn from_limbs(limbs: Columns) -> Self {
@@ -282,15 +277,6 @@ impl<F: Modulus, const LO: usize, const HI: usize> Wide<F, LO, HI> {
         }
     }
 
-    /// The representative below `p` of a value below `2 p`: a carry and a branch, which pays where values of `p` and more
-    /// are rare.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    pub(crate) fn subtract_seldom(self) -> Lazy<F, 1> {
-        const { assert!(LO == 0 && HI <= 2) };
-        Lazy::new(below_p::<F>(&carry(&self.columns)))
-    }
-
     /// The columns.
     #[inline(always)]
     pub(crate) fn columns(&self) -> &Columns {
@@ -391,38 +377,6 @@ pub(crate) fn mul_columns<F: Modulus>(a: &Columns, b: &Columns) -> Columns {
         }
     }
     reduce_product::<F>(t)
-}
-
-/// Two values `start + 2^-260 sum_k a_k b_k` of `T` products each, in the sense of [`mul_columns`], interleaved: the
-/// chains of one product alone leave the multiplier idle, and a processor's window is too short to find the next one
-/// by itself. A start costs nothing: it is what the upper columns are at first.
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(crate) fn dot_columns_pair<F: Modulus, const T: usize>(
-    starts: [&Columns; 2],
-    terms: [[[&Columns; 2]; T]; 2],
-) -> [Columns; 2] {
-    let zero = _mm512_setzero_si512();
-    let [[s5, s6, s7, s8, s9], [t5, t6, t7, t8, t9]] = starts.map(|start| *start);
-    let mut s = [zero, zero, zero, zero, zero, s5, s6, s7, s8, s9];
-    let mut t = [zero, zero, zero, zero, zero, t5, t6, t7, t8, t9];
-    for ([a, b], [c, d]) in terms[0].into_iter().zip(terms[1]) {
-        for i in 0..LIMBS {
-            for j in 0..LIMBS {
-                s[i + j] = _mm512_madd52lo_epu64(s[i + j], a[i], b[j]);
-                t[i + j] = _mm512_madd52lo_epu64(t[i + j], c[i], d[j]);
-                s[i + j + 1] = _mm512_madd52hi_epu64(s[i + j + 1], a[i], b[j]);
-                t[i + j + 1] = _mm512_madd52hi_epu64(t[i + j + 1], c[i], d[j]);
-            }
-        }
-    }
-    for i in 0..LIMBS - 1 {
-        shift_step::<F>(&mut s, i);
-        shift_step::<F>(&mut t, i);
-    }
-    montgomery_step::<F>(&mut s, LIMBS - 1);
-    montgomery_step::<F>(&mut t, LIMBS - 1);
-    [[s[5], s[6], s[7], s[8], s[9]], [t[5], t[6], t[7], t[8], t[9]]]
 }
 
 #[inline]
@@ -578,17 +532,58 @@ pub(crate) fn canonical_columns<F: Modulus, const SIGNED: bool>(columns: &Column
     below_p::<F>(&reduce_columns::<F, SIGNED>(columns))
 }
 
+/// [`Wide::canonical`] of two values, faster than one after the other: they share the branch.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(crate) fn canonical_pair<F: Modulus, const LO: usize, const HI: usize>(
+    pair: [Wide<F, LO, HI>; 2],
+) -> [Lazy<F, 1>; 2] {
+    let [a, b] = pair;
+    below_p_pair::<F>([*a.reduce().limbs(), *b.reduce().limbs()])
+}
+
+/// The representatives below `p` of values below `2 p`: a carry and a branch, which pays where values of `p` and more are
+/// rare.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+pub(crate) fn subtract_seldom_pair<F: Modulus, const HI: usize>(
+    pair: [Wide<F, 0, HI>; 2],
+) -> [Lazy<F, 1>; 2] {
+    const { assert!(HI <= 2) };
+    let [a, b] = pair;
+    below_p_pair::<F>([carry(&a.columns), carry(&b.columns)])
+}
+
+/// [`below_p`] of two values.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn below_p_pair<F: Modulus>(pair: [Columns; 2]) -> [Lazy<F, 1>; 2] {
+    let top = _mm512_set1_epi64(Constants::<F>::P[4] as i64);
+    let [mut a, mut b] = pair;
+    if _mm512_cmpge_epu64_mask(_mm512_max_epu64(a[4], b[4]), top) != 0 {
+        cold_path();
+        a = subtract_once::<F>(&a);
+        b = subtract_once::<F>(&b);
+    }
+    [Lazy::new(a), Lazy::new(b)]
+}
+
 /// Limbs of values below `2 p` to the representatives below `p`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn below_p<F: Modulus>(limbs: &Columns) -> Columns {
     let top = _mm512_set1_epi64(Constants::<F>::P[4] as i64);
-    if _mm512_cmpge_epu64_mask(limbs[4], top) == 0 { *limbs } else { subtract_once::<F>(limbs) }
+    if _mm512_cmpge_epu64_mask(limbs[4], top) == 0 {
+        *limbs
+    } else {
+        // Not a call, for which the limbs would have to lie in memory in all cases.
+        cold_path();
+        subtract_once::<F>(limbs)
+    }
 }
 
 /// `v - p` in the lanes where that is not negative.
-#[cold]
-#[inline(never)]
+#[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 fn subtract_once<F: Modulus>(limbs: &Columns) -> Columns {
     let difference = carry(&sub(limbs, &broadcast(&Constants::<F>::P)));

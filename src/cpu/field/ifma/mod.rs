@@ -18,17 +18,18 @@ mod constants;
 mod extension;
 mod layout;
 mod lazy;
+mod pair;
 mod prepared;
 mod slices;
 mod sum;
 
 pub(crate) use batch::{CHAINS, invert_chains};
-pub(crate) use constants::{Constants, MAX_BOUND, Modulus, power_of_two, relimb};
+pub(crate) use constants::{Constants, MAX_BOUND, Modulus, power_of_two, product_bound, relimb};
 pub(crate) use extension::{Ext, ExtFactor};
 pub(crate) use layout::*;
 pub(crate) use lazy::*;
-pub(crate) use prepared::{MAX_TERMS, Prepared, PreparedLanes, PreparedSums, mul_prepared_pair};
-pub(crate) use slices::{load_at, store_at};
+pub(crate) use prepared::{MAX_TERMS, Prepared, PreparedLanes, PreparedSums, mul_centred};
+pub(crate) use slices::{AHEAD, load_at, prefetch, store_at};
 pub(crate) use sum::{MAX_PRODUCTS, Sums};
 
 /// Proof that this processor, and the operating system, have the tier's instructions.

@@ -7,8 +7,10 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::constants::{Constants, LIMBS, MAX_BOUND, Modulus, power_of_two, relimb};
-use super::lazy::{Columns, Factor, Lazy, Operand, Wide, carry_unmasked, montgomery_step, shift_step};
+use super::constants::{Constants, LIMBS, MASK, MAX_BOUND, Modulus, power_of_two, relimb};
+use super::lazy::{
+    Columns, Factor, Lazy, Operand, Wide, broadcast, carry_unmasked, montgomery_step, shift_step, sub,
+};
 
 /// One constant for all lanes.
 #[derive(Clone, Copy, Debug)]
@@ -116,46 +118,53 @@ impl<F: Modulus, const N: usize> PreparedSums<F, N> {
     }
 }
 
-/// `(start + a v, start + b w)` of signed columns, the two products interleaved.
+/// `a[n] w - 3 p` for each of the signed columns `a[n]`, values in `0..2^260`: values in `-3 p..3 p`, not carried.
 ///
-/// One product is a chain of ten dependent multiply-adds a column, six columns abreast; at a latency of four cycles
-/// and two multiply-adds a cycle that leaves the multiplier a quarter idle. Two products fill it.
+/// A limb of `w` is loaded once for all the `a[n]`. The reduction adds `q p` for the `q` that makes the lowest column a multiple of
+/// `2^52`; what the column then carries is known without adding: its own value divided by `2^52`, rounded up. So it starts at
+/// `2^52 - 1`, and the multiplication that finds `q` makes up for it.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(crate) fn mul_prepared_pair<F: Modulus>(
-    a: &Columns,
-    v: &Prepared<F>,
-    b: &Columns,
-    w: &Prepared<F>,
-    start: &Columns,
-) -> (Columns, Columns) {
-    let (a, b) = (carry_unmasked(a), carry_unmasked(b));
-    // The lowest column is cleared and dropped.
-    let mut s = [_mm512_setzero_si512(), start[0], start[1], start[2], start[3], start[4]];
-    let mut t = s;
+#[allow(clippy::needless_range_loop, reason = "iterators keep the vectors out of registers")]
+pub(crate) fn mul_centred<F: Modulus, const N: usize>(a: &[Columns; N], w: &Prepared<F>) -> [Columns; N] {
+    let mut a = *a;
+    let start = sub(&[_mm512_setzero_si512(); 5], &broadcast(&Constants::<F>::MULTIPLES[3]));
+    let round_up = _mm512_set1_epi64(MASK as i64);
+    let mut t = [[round_up, start[0], start[1], start[2], start[3], start[4]]; N];
+    for n in 0..N {
+        a[n] = carry_unmasked(&a[n]);
+    }
     for i in 0..LIMBS {
         for j in 0..LIMBS {
-            let v = _mm512_set1_epi64(v.residues[i][j] as i64);
             let w = _mm512_set1_epi64(w.residues[i][j] as i64);
-            s[j] = _mm512_madd52lo_epu64(s[j], a[i], v);
-            t[j] = _mm512_madd52lo_epu64(t[j], b[i], w);
-            s[j + 1] = _mm512_madd52hi_epu64(s[j + 1], a[i], v);
-            t[j + 1] = _mm512_madd52hi_epu64(t[j + 1], b[i], w);
+            for n in 0..N {
+                t[n][j] = _mm512_madd52lo_epu64(t[n][j], a[n][i], w);
+            }
+            for n in 0..N {
+                t[n][j + 1] = _mm512_madd52hi_epu64(t[n][j + 1], a[n][i], w);
+            }
         }
     }
     let m = _mm512_set1_epi64(Constants::<F>::NEG_INV as i64);
-    let q = _mm512_madd52lo_epu64(_mm512_setzero_si512(), s[0], m);
-    let r = _mm512_madd52lo_epu64(_mm512_setzero_si512(), t[0], m);
+    let mut q = [m; N];
+    for n in 0..N {
+        q[n] = _mm512_madd52lo_epu64(m, t[n][0], m);
+    }
     for j in 0..LIMBS {
         let p = _mm512_set1_epi64(Constants::<F>::P[j] as i64);
-        s[j] = _mm512_madd52lo_epu64(s[j], q, p);
-        t[j] = _mm512_madd52lo_epu64(t[j], r, p);
-        s[j + 1] = _mm512_madd52hi_epu64(s[j + 1], q, p);
-        t[j + 1] = _mm512_madd52hi_epu64(t[j + 1], r, p);
+        for n in 0..N {
+            if j > 0 {
+                t[n][j] = _mm512_madd52lo_epu64(t[n][j], q[n], p);
+            }
+            t[n][j + 1] = _mm512_madd52hi_epu64(t[n][j + 1], q[n], p);
+        }
     }
-    s[1] = _mm512_add_epi64(s[1], _mm512_srli_epi64::<52>(s[0]));
-    t[1] = _mm512_add_epi64(t[1], _mm512_srli_epi64::<52>(t[0]));
-    ([s[1], s[2], s[3], s[4], s[5]], [t[1], t[2], t[3], t[4], t[5]])
+    for n in 0..N {
+        let t = &t[n];
+        let first = _mm512_add_epi64(t[1], _mm512_srli_epi64::<52>(t[0]));
+        a[n] = [first, t[2], t[3], t[4], t[5]];
+    }
+    a
 }
 
 impl<F: Modulus> PreparedLanes<F> {

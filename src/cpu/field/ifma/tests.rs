@@ -1,9 +1,13 @@
 //! Every routine against ark's field: edge values in all combinations and a million random ones.
 
+use std::arch::x86_64::_mm512_setr_epi64;
+
 use ark_bn254::{Fq, Fr};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use super::constants::MASK;
+use super::pair::{dot_factors_pair, square_columns_pair};
 use super::*;
 
 const RANDOM: usize = 1 << 20;
@@ -114,13 +118,21 @@ fn products_within<F: Modulus, const A: usize, const B: usize, const C: usize>(r
         let product: Lazy<F, C> = a.mul(&b);
         // The same of stale limbs: what lies above bit 51 must not count.
         let stale = Factor::<F, A>::from_limbs(add(a.limbs(), &broadcast(&[0xabc << 52; 5])));
-        let (again, twice) = mul_pair::<F, _, _, C>(&stale, &b, &stale, &b);
-        let (again, twice) = (again.carry::<C>(), twice.carry::<C>());
+        // And one lane further in the second product of a pair.
+        let order = _mm512_setr_epi64(1, 2, 3, 4, 5, 6, 7, 0);
+        let c = Factor::<F, A>::from_limbs(a.permute(order).into_limbs());
+        let d = b.permute(order);
+        let (again, second) = mul_pair::<F, _, _, C>(&stale, &b, &c, &d);
+        let (again, second) = (again.carry::<C>(), second.carry::<C>());
+        let factors = dot_factors_pair::<F, 1>([[[stale.limbs(), b.limbs()]], [[c.limbs(), d.limbs()]]]);
+        let factors = factors.map(|limbs| lanes(&limbs).map(|limbs| limbs.map(|limb| limb & MASK)));
         for (i, (a, b)) in pairs.iter().enumerate() {
             let expected = value::<F>(a) * value::<F>(b) * scale;
             assert_eq!(value::<F>(&lanes(product.limbs())[i]), expected, "{a:x?} * {b:x?}");
             assert_eq!(value::<F>(&lanes(again.limbs())[i]), expected, "{a:x?} * {b:x?} of stale limbs");
-            assert_eq!(lanes(again.limbs())[i], lanes(twice.limbs())[i]);
+            assert_eq!(lanes(again.limbs())[i], lanes(second.limbs())[(i + 7) % 8]);
+            assert_eq!(lanes(again.limbs())[i], factors[0][i]);
+            assert_eq!(lanes(again.limbs())[i], factors[1][(i + 7) % 8]);
         }
     }
 }
@@ -129,9 +141,16 @@ fn products_within<F: Modulus, const A: usize, const B: usize, const C: usize>(r
 fn squares<F: Modulus>() {
     let scale = F::from(2u64).pow([260]).inverse().unwrap();
     for values in samples::<F, 8>(&mut rng(), RANDOM).chunks(8) {
-        let square: Lazy<F, 2> = Lazy::<F, 8>::new(from_lanes(values.try_into().unwrap())).square();
-        for (a, s) in values.iter().zip(lanes(square.limbs())) {
+        let a = Lazy::<F, 8>::new(from_lanes(values.try_into().unwrap()));
+        let square: Lazy<F, 2> = a.square();
+        let order = _mm512_setr_epi64(1, 2, 3, 4, 5, 6, 7, 0);
+        let pair = square_columns_pair::<F, 3>(a.limbs(), a.permute(order).limbs());
+        let [lifted, second] = pair.map(|columns| lanes(Wide::<F, 0, 8>::new(columns).carry::<8>().limbs()));
+        for (i, (a, s)) in values.iter().zip(lanes(square.limbs())).enumerate() {
             assert_eq!(value::<F>(&s), value::<F>(a).square() * scale, "{a:x?} squared");
+            assert_eq!(value::<F>(&lifted[i]), value::<F>(&s), "{a:x?} squared, in a pair");
+            assert!(lifted[i][4] >= Constants::<F>::MULTIPLES[6][4], "not six times the modulus more");
+            assert_eq!(lifted[i], second[(i + 7) % 8]);
         }
     }
 }
@@ -169,18 +188,18 @@ fn constants<F: Modulus>() {
         each.rotate_left(k);
         let each: [F; 8] = std::array::from_fn(|l| each[l % 5]);
         let many = PreparedLanes::new(&factors(&each).widen());
-        let start = broadcast(&Constants::<F>::MULTIPLES[7]);
+        let lift = broadcast(&Constants::<F>::MULTIPLES[3]);
         for values in samples::<F, 84>(&mut rng, RANDOM / 5).chunks(8) {
             let a = Lazy::<F, 84>::new(from_lanes(values.try_into().unwrap()));
             let one = lanes(v.mul(&a).carry::<6>().limbs());
             let swapped = a.permute(partner());
-            let (s, t) = mul_prepared_pair(a.limbs(), &v, swapped.limbs(), &w, &start);
-            let (s, t) = (lanes(&carry(&s)), lanes(&carry(&t)));
+            let [s, t] = mul_centred(&[*a.limbs(), *swapped.limbs()], &w);
+            let [s, t] = [s, t].map(|t| lanes(Lazy::<F, 6>::new(carry(&add(&t, &lift))).limbs()));
             let m = many.mul(&a);
             let m = lanes(Lazy::<F, 2>::new(clean(m.limbs())).limbs());
             for (l, a) in values.iter().enumerate() {
                 assert_eq!(value::<F>(&one[l]), value::<F>(a) * x);
-                assert_eq!(value::<F>(&s[l]), value::<F>(a) * x);
+                assert_eq!(value::<F>(&s[l]), value::<F>(a) * next);
                 assert_eq!(value::<F>(&t[l]), value::<F>(&values[l ^ 1]) * next);
                 assert_eq!(value::<F>(&m[l]), value::<F>(a) * each[l]);
             }

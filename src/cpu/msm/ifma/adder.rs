@@ -7,7 +7,8 @@
 //! - A point is kept as columns that are neither reduced nor carried. A sum is *minus* `P + Q`, for
 //!   `-y = l (x - x_P) + y_P` is a product that starts at `y_P`, without a subtraction; callers choose the leaves'
 //!   signs such that a tree's root comes out right. A level adds at most `5 p` to the range of `y`.
-//! - `x = l^2 - x_P - x_Q` doubles its range. It is reduced only if an operand is a sum that was not ([`Mark::raw`]).
+//! - `x = l^2 - x_P - x_Q` multiplies its range. It is reduced only if an operand is a sum that was not ([`Mark::raw`]). The
+//!   square's columns start at `6 p` instead of 0, so that most differences are not negative.
 //! - The main path looks for no exceptions. A pair with equal `x` makes a chain's product 0, which is seen
 //!   before the inversion; identities are known from the [`Mark`]s. Only then is the forward pass done again, carefully:
 //!   denominators are replaced in the lanes that need it, still eight at a time, so exceptions cost little even where they
@@ -18,8 +19,8 @@
 //! as `2^262 / d`, slopes are then `l 2^258`, their squares `l^2 2^256`, and `l 2^258` times `4 (x - x_P) 2^256` has the
 //! points' factor again.
 //!
-//! Cost of eight additions on G1: 586 multiply-adds for five products and a square, about 160 instructions for
-//! their carries, 65 for sums and differences.
+//! Cost of eight additions on G1: 586 multiply-adds for five products and a square, 124 instructions for their
+//! carries, 40 for sums and differences; 26 more where `x` is reduced.
 
 use std::arch::x86_64::*;
 
@@ -31,8 +32,8 @@ use crate::cpu::field::ifma::*;
 /// Levels of additions: no sum may be of more than `2^DEPTH` leaves.
 pub(super) const DEPTH: usize = 5;
 
-/// The range of `x`, in multiples of `p`: a sum of operands in `0..2`.
-type X<const D: usize> = Ext<Fq, D, 4, 2>;
+/// The range of `x`, in multiples of `p`: a sum of operands in `0..2`, plus 6. No value is negative, but columns are.
+type X<const D: usize> = Ext<Fq, D, 1, 8>;
 /// The range of `y`: of a leaf, and [`DEPTH`] times a product more.
 type Y<const D: usize> = Ext<Fq, D, 1, { 2 + 5 * DEPTH }>;
 
@@ -63,12 +64,12 @@ struct Mark {
     raw: bool,
 }
 
-/// What the forward pass leaves to the backward pass.
+/// What the forward pass leaves to the backward pass of a step, by chain.
 #[derive(Clone, Copy)]
 struct Forward<const D: usize> {
-    denominator: ExtFactor<Fq, D, 12>,
-    /// The product of the chain's denominators before this one.
-    prefix: ExtFactor<Fq, D, 12>,
+    denominators: [ExtFactor<Fq, D, 18>; CHAINS],
+    /// The products of the denominators before these.
+    prefixes: [ExtFactor<Fq, D, 2>; CHAINS],
 }
 
 /// The lanes of a pair to which the formula for `P != +-Q` does not apply.
@@ -94,7 +95,7 @@ impl Special {
 pub(super) struct Slots<const D: usize> {
     slots: Vec<Slot<D>>,
     marks: Vec<Mark>,
-    steps: Vec<[Forward<D>; CHAINS]>,
+    steps: Vec<Forward<D>>,
     /// By pair; empty if there are none.
     special: Vec<Special>,
 }
@@ -210,13 +211,8 @@ impl<const D: usize> Slots<D> {
         }
         let steps = pairs.as_chunks::<CHAINS>().0;
         for (step, pairs) in steps.iter().enumerate().rev() {
-            if let Some(before) = step.checked_sub(1) {
-                fetch(&self.steps[before]);
-                for &slot in steps[before].as_flattened() {
-                    fetch(&self.slots[slot as usize]);
-                }
-            }
-            self.backward(step, pairs, &mut inverses, &mut ahead);
+            let before = step.saturating_sub(1);
+            self.backward(step, pairs, (before, &steps[before]), &mut inverses, &mut ahead);
         }
     }
 
@@ -243,51 +239,63 @@ impl<const D: usize> Slots<D> {
         ahead: &mut Ahead<'_, F>,
     ) -> [ExtFactor<Fq, D, 2>; CHAINS] {
         let one = ExtFactor::<Fq, D, 2>::splat(const { &relimb(power_of_two::<Fq>(260)) });
-        let nothing = Ext::<Fq, D, 0, 0>::new([Wide::new(zero()); D]);
-        let mut products = [one; CHAINS];
         self.special.clear();
         let pairs = pairs.as_chunks::<CHAINS>().0;
-        if self.steps.len() < pairs.len() {
-            let empty = Forward { denominator: one.widen(), prefix: one.widen() };
-            self.steps.resize(pairs.len(), [empty; CHAINS]);
+        if self.steps.len() < pairs.len() + 1 {
+            let empty = Forward { denominators: [one.widen(); CHAINS], prefixes: [one; CHAINS] };
+            self.steps.resize(pairs.len() + 1, empty);
         }
+        self.steps[0].prefixes = [one; CHAINS];
         for (index, step) in pairs.iter().enumerate() {
             ahead.prefetch();
-            for &slot in pairs.get(index + 1).map_or(&[][..], |step| step.as_flattened()) {
-                fetch(&self.slots[slot as usize].x);
-            }
-            for (chain, &pair) in step.iter().enumerate() {
-                let [p, q] = pair.map(|slot| &self.slots[slot as usize]);
-                let difference: Ext<Fq, D, 6, 6> = q.x.sub(p.x);
-                let mut denominator = difference.factor();
-                if careful {
-                    self.classify(pair, &mut denominator);
+            if let Some(next) = pairs.get(index + 1) {
+                for &slot in next.as_flattened() {
+                    fetch(&self.slots[slot as usize].x);
                 }
-                self.steps[index][chain] = Forward { denominator, prefix: products[chain].widen() };
             }
-            let step = &self.steps[index];
-            for chain in (0..CHAINS).step_by(2) {
-                let [a, b]: [Ext<Fq, D, 0, 2>; 2] = ExtFactor::mul_add_pair(
-                    [&nothing; 2],
-                    [&step[chain].denominator, &step[chain + 1].denominator],
-                    [&products[chain], &products[chain + 1]],
-                );
-                products[chain] = a.factor();
-                products[chain + 1] = b.factor();
+            let mut denominators = [
+                self.denominator(step[0]),
+                self.denominator(step[1]),
+                self.denominator(step[2]),
+                self.denominator(step[3]),
+            ];
+            if careful {
+                for chain in 0..CHAINS {
+                    self.classify(step[chain], &mut denominators[chain]);
+                }
             }
+            let (steps, next) = self.steps.split_at_mut(index + 1);
+            steps[index].denominators = denominators;
+            next[0].prefixes = products(&denominators, &steps[index].prefixes);
         }
-        products
+        self.steps[pairs.len()].prefixes
+    }
+
+    /// `x_Q - x_P`
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn denominator(&self, [p, q]: [u32; 2]) -> ExtFactor<Fq, D, 18> {
+        let difference: Ext<Fq, D, 9, 9> = self.slots[q as usize].x.sub(self.slots[p as usize].x);
+        difference.factor()
+    }
+
+    /// `y_Q - y_P`
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn rise(&self, [p, q]: [u32; 2]) -> ExtFactor<Fq, D, 56> {
+        let difference: Ext<Fq, D, 28, 28> = self.slots[q as usize].y.sub(self.slots[p as usize].y);
+        difference.factor()
     }
 
     /// Notes the lanes of a pair that need another formula, and replaces their denominators.
     #[cold]
     #[inline(never)]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn classify(&mut self, [first, second]: [u32; 2], denominator: &mut ExtFactor<Fq, D, 12>) {
+    fn classify(&mut self, [first, second]: [u32; 2], denominator: &mut ExtFactor<Fq, D, 18>) {
         let (p, q) = (&self.slots[first as usize], &self.slots[second as usize]);
         let [at_p, at_q] = [first, second].map(|slot| self.marks[slot as usize].identity);
         let finite = !(at_p | at_q);
-        let difference: Ext<Fq, D, 6, 6> = q.x.sub(p.x);
+        let difference: Ext<Fq, D, 9, 9> = q.x.sub(p.x);
         let equal = difference.zero_lanes() & finite;
         let mut double = 0;
         if equal != 0 {
@@ -305,86 +313,50 @@ impl<const D: usize> Slots<D> {
 
     /// The sums of a step. `inverses` are those of the chains' products up to the step's end, then those before it.
     ///
-    /// In short loops over the four vectors: one addition is a long chain of dependent instructions, and four of one
-    /// kind fit into the processor's window.
+    /// Every operation is done for all chains before the next one: one addition is a long chain of dependent
+    /// instructions, and four of one kind fit into the processor's window.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     fn backward<F>(
         &mut self,
         step: usize,
         pairs: &[[u32; 2]; CHAINS],
+        next: (usize, &[[u32; 2]; CHAINS]),
         inverses: &mut [ExtFactor<Fq, D, 2>; CHAINS],
         ahead: &mut Ahead<'_, F>,
     ) {
+        self.fetch(next, 0);
         ahead.prefetch();
-        let forward = &self.steps[step];
-        let nothing = Ext::<Fq, D, 0, 0>::new([Wide::new(zero()); D]);
-        let mut inverse = *inverses;
-        for chain in 0..CHAINS {
-            let Forward { denominator, prefix } = &forward[chain];
-            let before = inverses[chain];
-            let [a, b]: [Ext<Fq, D, 0, 2>; 2] =
-                ExtFactor::mul_add_pair([&nothing; 2], [prefix, denominator], [&before; 2]);
-            inverse[chain] = a.factor();
-            inverses[chain] = b.factor();
-        }
-        let mut rise = [ExtFactor::<Fq, D, 56>::splat(&[0; 5]); CHAINS];
-        for (rise, [first, second]) in rise.iter_mut().zip(pairs) {
-            let difference: Ext<Fq, D, 28, 28> =
-                self.slots[*second as usize].y.sub(self.slots[*first as usize].y);
-            *rise = difference.factor();
-        }
-        let special = match self.special.as_chunks::<CHAINS>().0.get(step) {
-            Some(special) if special.iter().any(|special| special.any()) => Some(*special),
-            _ => None,
-        };
-        if let Some(special) = &special {
-            for chain in 0..CHAINS {
-                let tangent = self.tangent(pairs[chain][0]);
-                rise[chain] = rise[chain].select(special[chain].double, tangent);
-            }
-        }
+        let Forward { denominators, prefixes } = &self.steps[step];
+        let inverse: [ExtFactor<Fq, D, 2>; CHAINS] = products(prefixes, inverses);
+        *inverses = products(denominators, inverses);
+        self.fetch(next, 1);
         ahead.prefetch();
-        let mut slope = [ExtFactor::<Fq, D, 4>::splat(&[0; 5]); CHAINS];
-        for chain in (0..CHAINS).step_by(2) {
-            let [a, b]: [Ext<Fq, D, 0, 4>; 2] = ExtFactor::mul_add_pair(
-                [&nothing; 2],
-                [&rise[chain], &rise[chain + 1]],
-                [&inverse[chain], &inverse[chain + 1]],
-            );
-            slope[chain] = a.factor();
-            slope[chain + 1] = b.factor();
+        let mut rise = [self.rise(pairs[0]), self.rise(pairs[1]), self.rise(pairs[2]), self.rise(pairs[3])];
+        let special = self.special.as_chunks::<CHAINS>().0.get(step).copied();
+        let special = special.filter(|special| special.iter().any(|special| special.any()));
+        let mut exception = None;
+        if let Some(special) = special {
+            self.tangents(pairs, &special, &mut rise);
+            exception = Some((special, self.operands(pairs)));
         }
-        let operands = special.map(|_| pairs.map(|pair| pair.map(|slot| self.slots[slot as usize])));
-        let marks = pairs.map(|pair| pair.map(|slot| self.marks[slot as usize]));
-        let mut run = [ExtFactor::<Fq, D, 32>::splat(&[0; 5]); CHAINS];
-        for chain in 0..CHAINS {
-            let square: Ext<Fq, D, 0, 2> = slope[chain].square();
-            let [p, q] = pairs[chain].map(|slot| self.slots[slot as usize].x);
-            let to = pairs[chain][0] as usize;
-            if marks[chain][0].raw | marks[chain][1].raw {
-                let both: Ext<Fq, D, 8, 4> = p.add(q);
-                let difference: Ext<Fq, D, 4, 10> = square.sub(both);
-                let x = difference.reduce();
-                let difference: Ext<Fq, D, 2, 6> = x.sub(p);
-                run[chain] = difference.quadruple::<8, 24>().factor();
-                self.slots[to].x = x.widen();
-                self.marks[to].raw = false;
-            } else {
-                let (p, q) = (p.narrow::<0, 2>(), q.narrow::<0, 2>());
-                let both: Ext<Fq, D, 0, 4> = p.add(q);
-                let x: X<D> = square.sub(both);
-                let difference: Ext<Fq, D, 6, 2> = x.sub(p);
-                run[chain] = difference.quadruple::<24, 8>().factor();
-                self.slots[to].x = x;
-                self.marks[to].raw = true;
-            }
-        }
+        let slope: [ExtFactor<Fq, D, 4>; CHAINS] = products(&rise, &inverse);
+        self.fetch(next, 2);
+        ahead.prefetch();
+        // Six multiples more than the square, for no difference to be negative.
+        let [s0, s1] = ExtFactor::square_pair::<3, 8>(&slope[0], &slope[1]);
+        let [s2, s3] = ExtFactor::square_pair::<3, 8>(&slope[2], &slope[3]);
+        let run = [
+            self.abscissa(pairs[0], s0),
+            self.abscissa(pairs[1], s1),
+            self.abscissa(pairs[2], s2),
+            self.abscissa(pairs[3], s3),
+        ];
+        self.fetch(next, 3);
         ahead.prefetch();
         for chain in (0..CHAINS).step_by(2) {
             let [first, second] = [pairs[chain][0] as usize, pairs[chain + 1][0] as usize];
-            let starts = [&self.slots[first].y, &self.slots[second].y];
             let [a, b]: [Ext<Fq, D, 1, { 2 + 5 * DEPTH + 5 }>; 2] = ExtFactor::mul_add_pair(
-                starts,
+                [&self.slots[first].y, &self.slots[second].y],
                 [&slope[chain], &slope[chain + 1]],
                 [&run[chain], &run[chain + 1]],
             );
@@ -392,16 +364,79 @@ impl<const D: usize> Slots<D> {
             self.slots[first].y = a.narrow();
             self.slots[second].y = b.narrow();
         }
-        if let (Some(special), Some(operands)) = (special, operands) {
-            for chain in 0..CHAINS {
-                self.resolve(pairs[chain][0], operands[chain], marks[chain], special[chain]);
-            }
+        if let Some((special, operands)) = &exception {
+            self.resolve(pairs, operands, special);
+        }
+    }
+
+    /// Asks for what the backward pass needs of a chain in a step.
+    #[inline(always)]
+    fn fetch(&self, (step, pairs): (usize, &[[u32; 2]; CHAINS]), chain: usize) {
+        fetch(&self.steps[step].denominators[chain]);
+        fetch(&self.steps[step].prefixes[chain]);
+        fetch(&self.slots[pairs[chain][0] as usize]);
+        fetch(&self.slots[pairs[chain][1] as usize]);
+    }
+
+    /// Writes a sum's `x`, the given square of the slope less the operands', over that of `P`; returns `4 (x - x_P)`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn abscissa(&mut self, [first, second]: [u32; 2], square: Ext<Fq, D, 0, 8>) -> ExtFactor<Fq, D, 40> {
+        let [first, second] = [first as usize, second as usize];
+        if self.marks[first].raw | self.marks[second].raw {
+            return self.reduced_abscissa([first, second], square);
+        }
+        // Reduced: below `2 p`.
+        let [p, q] = [self.slots[first].x.narrow::<0, 2>(), self.slots[second].x.narrow::<0, 2>()];
+        let both: Ext<Fq, D, 0, 4> = p.add(q);
+        let x: Ext<Fq, D, 4, 8> = square.sub(both);
+        let difference: Ext<Fq, D, 6, 8> = x.sub(p);
+        self.slots[first].x = x.narrow();
+        self.marks[first].raw = true;
+        difference.quadruple::<24, 32>().nonnegative_factor()
+    }
+
+    /// As [`Self::abscissa`], for operands that are not reduced; the sum is.
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn reduced_abscissa(
+        &mut self,
+        [first, second]: [usize; 2],
+        square: Ext<Fq, D, 0, 8>,
+    ) -> ExtFactor<Fq, D, 40> {
+        let [p, q] = [self.slots[first].x, self.slots[second].x];
+        let both: Ext<Fq, D, 2, 16> = p.add(q);
+        let difference: Ext<Fq, D, 16, 10> = square.sub(both);
+        let x = difference.reduce();
+        self.slots[first].x = x.widen();
+        self.marks[first].raw = false;
+        let difference: Ext<Fq, D, 8, 2> = x.sub(p.narrow::<0, 8>());
+        difference.quadruple::<32, 8>().factor()
+    }
+
+    /// The slots of a step's pairs, before they are overwritten.
+    #[cold]
+    #[inline(never)]
+    fn operands(&self, pairs: &[[u32; 2]; CHAINS]) -> [[(Slot<D>, Mark); 2]; CHAINS] {
+        pairs.map(|pair| pair.map(|slot| (self.slots[slot as usize], self.marks[slot as usize])))
+    }
+
+    /// Replaces the rises where points are doubled.
+    #[cold]
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn tangents(
+        &self,
+        pairs: &[[u32; 2]; CHAINS],
+        special: &[Special; CHAINS],
+        rise: &mut [ExtFactor<Fq, D, 56>; CHAINS],
+    ) {
+        for chain in 0..CHAINS {
+            rise[chain] = rise[chain].select(special[chain].double, self.tangent(pairs[chain][0]));
         }
     }
 
     /// `3 x^2 2^256`, reduced.
-    #[cold]
-    #[inline(never)]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     fn tangent(&self, slot: u32) -> ExtFactor<Fq, D, 56> {
         let x: ExtFactor<Fq, D, 2> = self.slots[slot as usize].x.reduce().factor();
@@ -412,20 +447,41 @@ impl<const D: usize> Slots<D> {
         three.reduce().quadruple::<0, 8>().quadruple::<0, 32>().factor()
     }
 
-    /// Corrects the lanes of a sum in which an operand or the sum is the identity.
+    /// Corrects the lanes of a step's sums in which an operand or the sum is the identity.
     #[cold]
     #[inline(never)]
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn resolve(&mut self, to: u32, operands: [Slot<D>; 2], marks: [Mark; 2], special: Special) {
-        let sum = &mut self.slots[to as usize];
+    fn resolve(
+        &mut self,
+        pairs: &[[u32; 2]; CHAINS],
+        operands: &[[(Slot<D>, Mark); 2]; CHAINS],
+        special: &[Special; CHAINS],
+    ) {
         let nothing = Ext::<Fq, D, 0, 0>::new([Wide::new(zero()); D]);
-        for (operand, lanes) in operands.into_iter().zip([special.first, special.second]) {
-            let negative: Ext<Fq, D, { 2 + 5 * DEPTH }, 1> = nothing.sub(operand.y);
-            sum.x = sum.x.select(lanes, operand.x.reduce().widen());
-            sum.y = sum.y.select(lanes, negative.reduce().widen());
+        for chain in 0..CHAINS {
+            let (to, special) = (pairs[chain][0] as usize, special[chain]);
+            let [(p, at_p), (q, at_q)] = operands[chain];
+            let sum = &mut self.slots[to];
+            for (operand, lanes) in [(p, special.first), (q, special.second)] {
+                let negative: Ext<Fq, D, { 2 + 5 * DEPTH }, 1> = nothing.sub(operand.y);
+                sum.x = sum.x.select(lanes, operand.x.reduce().widen());
+                sum.y = sum.y.select(lanes, negative.reduce().widen());
+            }
+            self.marks[to].identity = special.cancel | at_p.identity & at_q.identity;
         }
-        self.marks[to as usize].identity = special.cancel | marks[0].identity & marks[1].identity;
     }
+}
+
+/// The products of the chains' values.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+fn products<const D: usize, const A: usize, const B: usize, const C: usize>(
+    a: &[ExtFactor<Fq, D, A>; CHAINS],
+    b: &[ExtFactor<Fq, D, B>; CHAINS],
+) -> [ExtFactor<Fq, D, C>; CHAINS] {
+    let [p0, p1] = ExtFactor::mul_pair([&a[0], &a[1]], [&b[0], &b[1]]);
+    let [p2, p3] = ExtFactor::mul_pair([&a[2], &a[3]], [&b[2], &b[3]]);
+    [p0, p1, p2, p3]
 }
 
 /// Coefficient `i` of points given as lines of memory, a line holding two: `x` and `y`, or those of `x` and then those

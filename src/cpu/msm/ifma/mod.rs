@@ -15,9 +15,11 @@
 //!   at once they would wait for the few lines that a core can fetch at a time.
 
 mod adder;
+pub(super) mod scalars;
 
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 use super::add::{Entry, Operands};
 use super::plan::Costs;
@@ -42,11 +44,15 @@ pub struct LaneSums<F, const D: usize> {
     portable: Runs<F>,
     slots: Slots<D>,
     free: Vec<u32>,
+    /// In the order of their groups.
     pieces: Vec<Piece>,
-    groups: Vec<Piece>,
-    active: Vec<Group>,
-    /// The groups that are begun next.
-    next: Vec<Group>,
+    /// Memory for the sums of parts of runs, of runs of those, and so on.
+    parts: Vec<Vec<Point<F>>>,
+    groups: Vec<Group>,
+    /// Which of the groups are being summed, are begun next and mean nothing.
+    active: Vec<u32>,
+    next: Vec<u32>,
+    idle: Vec<u32>,
     pairs: Vec<[u32; 2]>,
     field: PhantomData<F>,
 }
@@ -78,9 +84,11 @@ impl<F: LazyField, const D: usize> Default for LaneSums<F, D> {
             slots: Slots::default(),
             free: Vec::new(),
             pieces: Vec::new(),
+            parts: Vec::new(),
             groups: Vec::new(),
             active: Vec::new(),
             next: Vec::new(),
+            idle: Vec::new(),
             pairs: Vec::new(),
             field: PhantomData,
         }
@@ -97,96 +105,121 @@ impl<F: LazyField, const D: usize> RunSums for LaneSums<F, D> {
             return self.portable.sum(table, entries, lengths, out);
         }
         let first = out.len();
-        out.resize(first + lengths.len(), Point::IDENTITY);
-        let out = &mut out[first..];
-        let (parts, runs) = self.cut(table, entries, lengths, out);
-        let mut parts = vec![Point::IDENTITY; parts];
-        self.group();
+        out.reserve(lengths.len());
+        let sums = &mut out.spare_capacity_mut()[..lengths.len()];
+        let (count, runs) = self.cut(table, entries, lengths, sums);
+        let mut parts = self.parts.pop().unwrap_or_default();
+        parts.clear();
+        parts.reserve(count);
         // SAFETY: `self.ifma` proves the features.
-        unsafe { self.run(table, entries, out, &mut parts) };
+        unsafe { self.run(table, entries, sums, &mut parts.spare_capacity_mut()[..count]) };
+        // SAFETY: each of these parts has been the place of one piece, whose sum is there now.
+        unsafe { parts.set_len(count) };
         if !runs.is_empty() {
             let entries: Vec<Entry> = (0..parts.len()).map(|i| Entry::table(i, false)).collect();
             let lengths: Vec<usize> = runs.iter().map(|run| run.1).collect();
-            let mut sums = Vec::with_capacity(runs.len());
-            self.sum(&parts, &entries, &lengths, &mut sums);
-            runs.into_iter().zip(sums).for_each(|((run, _), sum)| out[run] = sum);
+            let mut joined = Vec::with_capacity(runs.len());
+            self.sum(&parts, &entries, &lengths, &mut joined);
+            for ((run, _), sum) in runs.into_iter().zip(joined) {
+                sums[run].write(sum);
+            }
         }
+        self.parts.push(parts);
+        // SAFETY: each run is of one point, one piece or several pieces, and its sum has been written in `cut`, in `run` or here.
+        unsafe { out.set_len(first + lengths.len()) };
     }
 }
 
 impl<F: LazyField, const D: usize> LaneSums<F, D> {
-    /// Lists the pieces. Runs of one point are written to `out` at once; those of several pieces are returned, by
-    /// index and number of pieces, after the number of all these pieces, whose sums go behind `out`.
+    /// Lists the pieces such that each eight are a group: from long to short, and last what is left of each length. Runs of
+    /// one point are written to `out` at once; those of several pieces are returned, by index and number of pieces,
+    /// after the number of all these pieces, whose sums go behind `out`.
     fn cut(
         &mut self,
         table: &[Point<F>],
         entries: &[Entry],
         lengths: &[usize],
-        out: &mut [Point<F>],
+        out: &mut [MaybeUninit<Point<F>>],
     ) -> (usize, Vec<(usize, usize)>) {
         // Few entries are cut shorter, for all lanes to be in use.
         let limit = (entries.len() / 64).clamp(4, LEAVES);
+        // So many pieces of equal length, and so many that are longer by one.
+        let cut = |length: usize| {
+            let count = length.div_ceil(limit);
+            (count - length % count, length % count)
+        };
+        let mut counts = [0; LEAVES + 2];
+        let (mut parts, mut runs) = (0, Vec::new());
+        for (run, &length) in lengths.iter().enumerate() {
+            if length <= limit {
+                counts[length] += 1;
+            } else {
+                let (short, long) = cut(length);
+                counts[length / (short + long)] += short;
+                counts[length / (short + long) + 1] += long;
+                parts += short + long;
+                runs.push((run, short + long));
+            }
+        }
+        counts[1] = 0;
+        // Where the next piece of a length goes, and where when they fill no more groups.
+        let (mut places, mut rests) = ([const { 0..0 }; LEAVES + 1], [0; LEAVES + 1]);
+        let whole = |count: usize| count & !7;
+        let (mut place, mut rest) = (0, counts.iter().map(|&count| whole(count)).sum());
+        for length in (0..=LEAVES).rev() {
+            places[length] = place..place + whole(counts[length]);
+            place = places[length].end;
+            rests[length] = rest;
+            rest += counts[length] - whole(counts[length]);
+        }
+        self.pieces.resize(rest, Piece::default());
+        let mut push = |start: usize, length: usize, to: usize| {
+            let place = places[length].next().unwrap_or_else(|| {
+                rests[length] += 1;
+                rests[length] - 1
+            });
+            self.pieces[place] = Piece { start: start as u32, length: length as u32, to: to as u32 };
+        };
         let operands = Operands { table, sums: &[] };
-        let (mut start, mut parts, mut runs) = (0, 0, Vec::new());
-        self.pieces.clear();
+        let (mut start, mut to) = (0, lengths.len());
         for (run, &length) in lengths.iter().enumerate() {
             if length == 1 {
-                out[run] = operands.get(entries[start]);
+                out[run].write(operands.get(entries[start]));
+                start += 1;
             } else if length <= limit {
-                self.pieces.push(Piece { start: start as u32, length: length as u32, to: run as u32 });
+                push(start, length, run);
+                start += length;
             } else {
-                let count = length.div_ceil(limit);
-                for part in 0..count {
-                    let [from, to] = [part, part + 1].map(|part| part * length / count);
-                    let place = lengths.len() + parts + part;
-                    let (start, length) = ((start + from) as u32, (to - from) as u32);
-                    self.pieces.push(Piece { start, length, to: place as u32 });
+                let (short, long) = cut(length);
+                for part in 0..short + long {
+                    let length = length / (short + long) + (part >= short) as usize;
+                    push(start, length, to);
+                    start += length;
+                    to += 1;
                 }
-                parts += count;
-                runs.push((run, count));
             }
-            start += length;
         }
         (parts, runs)
     }
 
-    /// Sorts the pieces such that each eight are a group: from long to short, and last what is left of each length.
-    fn group(&mut self) {
-        let mut counts = [0; LEAVES + 1];
-        self.pieces.iter().for_each(|piece| counts[piece.length as usize] += 1);
-        let whole = |count: usize| count & !7;
-        // Where the next piece of a length goes, and how many more of them fill groups.
-        let mut places = [(0, 0, 0); LEAVES + 1];
-        let (mut place, mut rest) = (0, counts.iter().map(|&count| whole(count)).sum());
-        for length in (0..=LEAVES).rev() {
-            places[length] = (place, whole(counts[length]), rest);
-            place += whole(counts[length]);
-            rest += counts[length] - whole(counts[length]);
-        }
-        self.groups.resize(self.pieces.len(), Piece::default());
-        for piece in &self.pieces {
-            let (place, left, rest) = &mut places[piece.length as usize];
-            let place = if *left > 0 {
-                *left -= 1;
-                place
-            } else {
-                rest
-            };
-            self.groups[*place] = *piece;
-            *place += 1;
-        }
-    }
-
     /// Sums all groups. Sums go to `out`, and what does not fit to `parts`.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn run(&mut self, table: &[Point<F>], entries: &[Entry], out: &mut [Point<F>], parts: &mut [Point<F>]) {
+    fn run(
+        &mut self,
+        table: &[Point<F>],
+        entries: &[Entry],
+        out: &mut [MaybeUninit<Point<F>>],
+        parts: &mut [MaybeUninit<Point<F>>],
+    ) {
         // A batch has at most `batch` pairs and a group's: its rows, as many single ones, and those listed meanwhile.
         let batch = BATCH / D;
         let most = 6 * (batch + LEAVES);
         let first = self.slots.reset(most) as u32;
         self.free.clear();
         self.free.extend((first..first + most as u32).rev());
+        self.groups.clear();
         self.active.clear();
+        self.idle.clear();
         let mut listed = 0;
         // Those of the groups that are begun next. Their points are on their way.
         let mut rows = Vec::new();
@@ -196,9 +229,9 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
             rows.clear();
             self.active.append(&mut self.next);
             // List groups for the next round, when half of the rows that are ready now will be left.
-            let ready: usize = self.active.iter().map(|group| group.rows / 2).sum();
+            let ready: usize = self.active.iter().map(|&group| self.groups[group as usize].rows / 2).sum();
             let mut later = ready / 2;
-            while later < batch && listed < self.groups.len() {
+            while later < batch && listed < self.pieces.len() {
                 later += self.list(listed, entries, &mut rows) / 2;
                 listed += 8;
             }
@@ -206,7 +239,8 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
                 return;
             }
             self.pairs.clear();
-            for group in &mut self.active {
+            for &group in &self.active {
+                let group = &mut self.groups[group as usize];
                 let half = group.rows / 2;
                 for k in 0..half {
                     let pair = [group.slots[2 * k], group.slots[2 * k + 1]];
@@ -219,14 +253,14 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
             }
             self.slots.add(&mut self.pairs, table, &rows);
             let mut k = 0;
-            while k < self.active.len() {
-                if self.active[k].rows > 1 {
+            while let Some(&group) = self.active.get(k) {
+                if self.groups[group as usize].rows > 1 {
                     k += 1;
                     continue;
                 }
-                let group = self.active.swap_remove(k);
-                self.end(&group, out, parts);
-                self.free.push(group.slots[0]);
+                self.end(group, out, parts);
+                self.active.swap_remove(k);
+                self.idle.push(group);
             }
         }
     }
@@ -234,25 +268,30 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
     /// Lists the rows of a group; returns how many they are.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
     fn list(&mut self, pieces: usize, entries: &[Entry], rows: &mut Vec<Row>) -> usize {
-        for piece in lanes(&self.groups, pieces + 8 * AHEAD) {
+        for piece in lanes(&self.pieces, pieces + 8 * AHEAD) {
             prefetch(&entries[piece.start as usize]);
             prefetch(&entries[(piece.start + piece.length) as usize - 1]);
         }
         // Missing lanes repeat an entry, as do lanes beyond their end.
         let (mut starts, mut lengths) = ([0i32; 8], [0i32; 8]);
-        for (lane, piece) in lanes(&self.groups, pieces).iter().enumerate() {
+        for (lane, piece) in lanes(&self.pieces, pieces).iter().enumerate() {
             assert!((piece.start + piece.length) as usize <= entries.len() && piece.length > 0);
             (starts[lane], lengths[lane]) = (piece.start as i32, piece.length as i32);
         }
         let count = lengths.iter().copied().max().unwrap_or(0) as usize;
-        let mut group = Group { pieces: pieces as u32, slots: [0; LEAVES], rows: count };
+        let index = self.idle.pop().unwrap_or_else(|| {
+            self.groups.push(Group { pieces: 0, slots: [0; LEAVES], rows: 0 });
+            self.groups.len() as u32 - 1
+        });
+        let group = &mut self.groups[index as usize];
+        (group.pieces, group.rows) = (pieces as u32, count);
         // SAFETY: eight numbers each.
         let (starts, lengths) = unsafe {
             (_mm256_loadu_si256(starts.as_ptr().cast()), _mm256_loadu_si256(lengths.as_ptr().cast()))
         };
         let last = _mm256_max_epi32(_mm256_sub_epi32(lengths, _mm256_set1_epi32(1)), _mm256_setzero_si256());
         // A sum changes the sign, so a leaf has that of the number of sums above it.
-        let signs = odd_depths(count);
+        let signs = ODD_DEPTHS[count];
         for row in 0..count {
             let slot = self.free.pop().expect("there are slots for two batches");
             group.slots[row] = slot;
@@ -273,14 +312,15 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
             unsafe { _mm256_storeu_si256(row.points.as_mut_ptr().cast(), indices) };
             rows.push(row);
         }
-        self.next.push(group);
+        self.next.push(index);
         count
     }
 
     /// Writes a group's sums.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn end(&mut self, group: &Group, out: &mut [Point<F>], parts: &mut [Point<F>]) {
-        let lanes = lanes(&self.groups, group.pieces as usize);
+    fn end(&mut self, group: u32, out: &mut [MaybeUninit<Point<F>>], parts: &mut [MaybeUninit<Point<F>>]) {
+        let group = &self.groups[group as usize];
+        let lanes = lanes(&self.pieces, group.pieces as usize);
         let mut places = [std::ptr::null_mut(); 8];
         for (place, piece) in places.iter_mut().zip(lanes) {
             let to = piece.to as usize;
@@ -288,33 +328,40 @@ impl<F: LazyField, const D: usize> LaneSums<F, D> {
                 None => &mut out[to],
                 Some(part) => &mut parts[part],
             };
-            *place = (&raw mut *point).cast::<u64>();
+            *place = point.as_mut_ptr().cast::<u64>();
         }
         // SAFETY: the pointers are to points, each piece has its own, and words below `2 p` are valid elements.
         unsafe { self.slots.store(group.slots[0] as usize, &places[..lanes.len()]) };
+        self.free.push(group.slots[0]);
     }
 }
 
 /// The pieces of the group that begins with a piece; none beyond the end.
-fn lanes(groups: &[Piece], first: usize) -> &[Piece] {
-    &groups[first.min(groups.len())..groups.len().min(first + 8)]
+fn lanes(pieces: &[Piece], first: usize) -> &[Piece] {
+    &pieces[first.min(pieces.len())..pieces.len().min(first + 8)]
 }
 
-/// Which of a tree's leaves, bit by bit, take part in an odd number of additions.
-fn odd_depths(leaves: usize) -> u32 {
-    let mut odd = 0;
-    for leaf in 0..leaves {
-        let (mut index, mut count) = (leaf, leaves);
-        while count > 1 {
-            // The last of an odd number is passed on.
-            if index ^ 1 < count {
-                odd ^= 1 << leaf;
+/// Which leaves of a tree of so many, bit by bit, take part in an odd number of additions.
+const ODD_DEPTHS: [u32; LEAVES + 1] = {
+    let mut odd = [0; LEAVES + 1];
+    let mut leaves = 0;
+    while leaves <= LEAVES {
+        let mut leaf = 0;
+        while leaf < leaves {
+            let (mut index, mut count) = (leaf, leaves);
+            while count > 1 {
+                // The last of an odd number is passed on.
+                if index ^ 1 < count {
+                    odd[leaves] ^= 1 << leaf;
+                }
+                (index, count) = (index / 2, count.div_ceil(2));
             }
-            (index, count) = (index / 2, count.div_ceil(2));
+            leaf += 1;
         }
+        leaves += 1;
     }
     odd
-}
+};
 
 #[cfg(test)]
 mod tests;

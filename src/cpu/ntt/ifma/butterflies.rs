@@ -1,23 +1,26 @@
-//! Eight transforms of one length abreast, in a buffer of unreduced columns.
+//! `8 G` transforms of one length abreast, in a buffer of unreduced columns.
 //!
 //! Decimation in time: input in bit-reversed order, output in natural order, a level of butterflies
 //! `(a, b) -> (a + w b, a - w b)` for every half-length `h = 1, 2, 4, ...`, the first two levels fused when the buffer is
-//! filled and the others in pairs (radix 4).
+//! filled. Where `w` is 1 the product is a reduction. A row is `G` vectors, all multiplied by the same `w`: a limb of `w` is
+//! loaded once for all of them, since even loads take a part of the multiplier's time. For the same reason levels are not
+//! paired (radix 4): the eight products in flight would spill registers, which costs more than the levels' own
+//! loads and stores.
 //!
 //! Nothing is reduced on the way. A product by a prepared constant lies in `0..6 p`; started at `-3 p` it is
 //! `t` in `-3 p..3 p`, so a level widens the range of values by `3 p` both ways. The values carry an offset `lift p` from the
 //! second level on, taken so large that none is negative; the butterfly's sum and difference keep that of `a`, and
 //! that of `b`, a multiple of `p`, vanishes in the product. Columns are carried only where they are
-//! about to be multiplied. Cost of a butterfly: 61 multiply-adds, 10 additions for the carries, 10 for sum and difference.
-
-use std::arch::x86_64::*;
+//! about to be multiplied. Cost of a butterfly: 60 multiply-adds, 10 instructions for the carries, 10 for sum and difference.
 
 use crate::cpu::field::ifma::{
-    Columns, Constants, MAX_BOUND, Modulus, Prepared, add, broadcast, mul_prepared_pair, sub,
+    Columns, Constants, MAX_BOUND, Modulus, Prepared, add, broadcast, mul_centred, reduce_columns, sub,
 };
 
 /// Transforms in the buffer have at most this length, `2^12`.
 pub(super) const MAX_LEVELS: u32 = 12;
+/// Blocks of this many rows stay in the first-level cache.
+const CACHED: usize = 64;
 
 /// What one pair of levels fused into the loading assumes of the values, and what that makes of the results.
 #[derive(Clone, Copy)]
@@ -46,91 +49,68 @@ impl Range {
     }
 }
 
-/// The first two levels, on two blocks of four inputs in bit-reversed order. `quarter` is the root of order four.
+/// The first two levels, on four inputs in bit-reversed order. `quarter` is the root of order four.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
 pub(super) fn first_levels<F: Modulus>(
-    x: &[Columns; 8],
+    x: &[Columns; 4],
     quarter: &Prepared<F>,
     range: Range,
-    out: &mut [Columns; 8],
-) {
+) -> [Columns; 4] {
     let input = broadcast(&Constants::<F>::MULTIPLES[range.input]);
-    let lift = broadcast(&Constants::<F>::MULTIPLES[range.lift]);
-    let start = start::<F>();
-    let (b, d) = (sub(&add(&x[2], &input), &x[3]), sub(&add(&x[6], &input), &x[7]));
-    let (t, u) = mul_prepared_pair(&b, quarter, &d, quarter, &start);
-    for (block, t) in [(0, t), (4, u)] {
-        let x = &x[block..block + 4];
-        let out = &mut out[block..block + 4];
-        let sum = add(&add(&x[0], &x[1]), &lift);
-        let difference = add(&sub(&x[0], &x[1]), &lift);
-        let other = add(&x[2], &x[3]);
-        out[0] = add(&sum, &other);
-        out[1] = add(&difference, &t);
-        out[2] = sub(&sum, &other);
-        out[3] = sub(&difference, &t);
-    }
+    let [t] = mul_centred(&[sub(&add(&x[2], &input), &x[3])], quarter);
+    let other = add(&x[2], &x[3]);
+    let lifted = add(&x[0], &broadcast(&Constants::<F>::MULTIPLES[range.lift]));
+    let (sum, difference) = (add(&lifted, &x[1]), sub(&lifted, &x[1]));
+    [add(&sum, &other), add(&difference, &t), sub(&sum, &other), sub(&difference, &t)]
 }
 
 /// The levels after the first two. `roots` are the powers below one half of a root of unity of order `2 roots.len()`, a
-/// multiple of the buffer's length.
+/// multiple of the buffer's length. Calls `meanwhile` once a multiplication.
 ///
-/// Recursive: quarters first, so that what fits a cache level stays there.
+/// Halves first, so that what fits a cache level stays there.
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-pub(super) fn later_levels<F: Modulus>(buffer: &mut [Columns], roots: &[Prepared<F>]) {
-    match buffer.len() {
-        0..=4 => {}
-        8 => radix_2(buffer, roots),
-        n => {
-            for quarter in buffer.chunks_exact_mut(n / 4) {
-                later_levels(quarter, roots);
-            }
-            radix_4(buffer, roots);
+pub(super) fn later_levels<F: Modulus, const G: usize>(
+    buffer: &mut [[Columns; G]],
+    roots: &[Prepared<F>],
+    meanwhile: &mut impl FnMut(),
+) {
+    let n = buffer.len();
+    let mut length = 8;
+    if n > CACHED {
+        for half in buffer.chunks_exact_mut(n / 2) {
+            later_levels(half, roots, meanwhile);
         }
+        length = n;
+    }
+    while length <= n {
+        for block in buffer.chunks_exact_mut(length) {
+            level(block, roots, meanwhile);
+        }
+        length *= 2;
     }
 }
 
 /// The last level of a transform of the buffer's length.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn radix_2<F: Modulus>(buffer: &mut [Columns], roots: &[Prepared<F>]) {
-    let half = buffer.len() / 2;
-    let step = roots.len() / half;
-    let start = start::<F>();
-    let (low, high) = buffer.split_at_mut(half);
-    for k in (0..half).step_by(2) {
-        let (v, w) = (&roots[k * step], &roots[(k + 1) * step]);
-        let (t, u) = mul_prepared_pair(&high[k], v, &high[k + 1], w, &start);
-        (low[k], high[k]) = (add(&low[k], &t), sub(&low[k], &t));
-        (low[k + 1], high[k + 1]) = (add(&low[k + 1], &u), sub(&low[k + 1], &u));
-    }
-}
-
-/// The last two levels of a transform of the buffer's length.
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn radix_4<F: Modulus>(buffer: &mut [Columns], roots: &[Prepared<F>]) {
-    let quarter = buffer.len() / 4;
-    let step = roots.len() / (2 * quarter);
-    let start = start::<F>();
-    let (low, high) = buffer.split_at_mut(2 * quarter);
-    let (a, b) = low.split_at_mut(quarter);
-    let (c, d) = high.split_at_mut(quarter);
-    for k in 0..quarter {
-        let inner = &roots[2 * k * step];
-        let (t, u) = mul_prepared_pair(&b[k], inner, &d[k], inner, &start);
-        let (e, f) = (add(&c[k], &u), sub(&c[k], &u));
-        let (v, w) = mul_prepared_pair(&e, &roots[k * step], &f, &roots[(k + quarter) * step], &start);
-        let (g, h) = (add(&a[k], &t), sub(&a[k], &t));
-        a[k] = add(&g, &v);
-        c[k] = sub(&g, &v);
-        b[k] = add(&h, &w);
-        d[k] = sub(&h, &w);
-    }
-}
-
-/// `-3 p`, where products start.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn start<F: Modulus>() -> Columns {
-    sub(&[_mm512_setzero_si512(); 5], &broadcast(&Constants::<F>::MULTIPLES[3]))
+fn level<F: Modulus, const G: usize>(
+    buffer: &mut [[Columns; G]],
+    roots: &[Prepared<F>],
+    meanwhile: &mut impl FnMut(),
+) {
+    let half = buffer.len() / 2;
+    let step = roots.len() / half;
+    let (low, high) = buffer.split_at_mut(half);
+    for (a, b) in low[0].iter_mut().zip(&mut high[0]) {
+        let product = reduce_columns::<F, true>(b);
+        (*a, *b) = (add(a, &product), sub(a, &product));
+    }
+    for ((a, b), w) in low.iter_mut().zip(high).zip(roots.iter().step_by(step)).skip(1) {
+        meanwhile();
+        let product = mul_centred(b, w);
+        for g in 0..G {
+            (a[g], b[g]) = (add(&a[g], &product[g]), sub(&a[g], &product[g]));
+        }
+    }
 }

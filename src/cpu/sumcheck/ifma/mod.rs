@@ -76,8 +76,7 @@ fn between<F: Modulus>(from: &[Words; 2], to: &[Words; 2], r: &Prepared<F>) -> [
     let mut sums = PreparedSums::new(&[*a.limbs(), *b.limbs()]);
     let slopes = [c.sub::<1>(a).factor::<2>(), d.sub::<1>(b).factor::<2>()];
     sums.add(&[*slopes[0].limbs(), *slopes[1].limbs()], r);
-    let [a, b] = sums.reduce::<1, 7>();
-    [a.canonical(), b.canonical()]
+    canonical_pair(sums.reduce::<1, 7>())
 }
 
 /// The longest rows of an inner product, so that none has more products than a [`Sums`] takes.

@@ -113,9 +113,10 @@ fn sweep<F: Modulus>(
     let runs = runs(tables, pairs, length, r.as_ref());
     let job = |(index, mut run): (usize, Vec<Piece<F, &Prepared<F>>>)| {
         let first = index * (length / row);
+        let mut strips: Vec<Strip<F>> = run.drain(..).map(Strip::new).collect();
         let job = Job { bundles: &bundles, samples, weight: weight.as_ref(), row, first, rows: length / row };
         // SAFETY: an `Ifma` proves the features.
-        unsafe { job.run(&mut run) }
+        unsafe { job.run(&mut strips) }
     };
     let sums = if parallel {
         let add = |mut a: Vec<F>, b: Vec<F>| {
@@ -166,7 +167,7 @@ type Block<F> = [Lazy<F, 2>; BLOCK];
 impl<F: Modulus> Job<'_, F> {
     /// The sums of the run, one a position.
     #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-    fn run(&self, run: &mut [Piece<F, &Prepared<F>>]) -> Vec<F> {
+    fn run(&self, run: &mut [Strip<F>]) -> Vec<F> {
         let zero = Lazy::<F, 2>::splat(&[0; 5]);
         let mut at = vec![[zero; BLOCK]; run.len()];
         let mut slope = at.clone();
@@ -177,9 +178,8 @@ impl<F: Modulus> Job<'_, F> {
             inner.fill(Sums::new());
             for first in (0..self.row / 8).step_by(BLOCK) {
                 let vectors = BLOCK.min(self.row / 8 - first);
-                let from = row * self.row + 8 * first;
-                for ((piece, at), slope) in run.iter_mut().zip(&mut at).zip(&mut slope) {
-                    load_lines(piece, from, vectors, at, slope);
+                for ((strip, at), slope) in run.iter_mut().zip(&mut at).zip(&mut slope) {
+                    strip.load_lines(row * self.row / 8 + first, vectors, at, slope);
                 }
                 let eq = self.weight.map(|weight| &weight.cols[first..first + vectors]);
                 self.add_block(&mut inner, &mut at, &slope, eq, vectors);
@@ -239,31 +239,55 @@ impl<F: Modulus> Job<'_, F> {
     }
 }
 
-/// Folds `vectors` times eight pairs from pair `from` on; puts the lines at `X = 0`.
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
-fn load_lines<F: Modulus>(
-    piece: &mut Piece<F, &Prepared<F>>,
-    from: usize,
-    vectors: usize,
-    at: &mut Block<F>,
-    slope: &mut Block<F>,
-) {
-    for v in 0..vectors {
-        let i = from + 8 * v;
-        let ends = [load_at(piece.low, i, F::zero()), load_at(piece.high, i, F::zero())];
-        let [low, high] = match &piece.fold {
-            None => [Lazy::<F, 1>::from_words(&ends[0]), Lazy::<F, 1>::from_words(&ends[1])],
-            Some(fold) => {
-                let upper = [load_at(fold.low, i, F::zero()), load_at(fold.high, i, F::zero())];
-                let folded = between(&ends, &upper, fold.r);
-                store_at(&folded[0].into_words(), piece.low, i);
-                store_at(&folded[1].into_words(), piece.high, i);
-                folded
-            }
+/// A [`Piece`] in vectors.
+struct Strip<'a, F> {
+    low: &'a mut [[F; 8]],
+    high: &'a mut [[F; 8]],
+    /// What is to be folded onto them.
+    upper: [&'a [[F; 8]]; 2],
+    fold: Option<&'a Prepared<F>>,
+}
+
+impl<'a, F: Modulus> Strip<'a, F> {
+    fn new(piece: Piece<'a, F, &'a Prepared<F>>) -> Self {
+        let Piece { low, high, fold } = piece;
+        let (upper, fold) = match fold {
+            Some(fold) => ([fold.low, fold.high], Some(fold.r)),
+            None => ([&[][..]; 2], None),
         };
-        slope[v] = high.sub::<1>(low).carry();
-        at[v] = low.widen();
+        Self {
+            low: low.as_chunks_mut().0,
+            high: high.as_chunks_mut().0,
+            upper: [upper[0].as_chunks().0, upper[1].as_chunks().0],
+            fold,
+        }
+    }
+
+    /// Folds `vectors` times eight pairs from vector `from` on; puts the lines at `X = 0`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma,avx512vbmi2")]
+    fn load_lines(&mut self, from: usize, vectors: usize, at: &mut Block<F>, slope: &mut Block<F>) {
+        const STEPS: usize = AHEAD / 8;
+        for v in 0..vectors {
+            let i = from + v;
+            prefetch(self.low, i + STEPS);
+            prefetch(self.high, i + STEPS);
+            let ends = [load(&self.low[i]), load(&self.high[i])];
+            let (low, high) = match self.fold {
+                None => (Lazy::<F, 1>::from_words(&ends[0]), Lazy::<F, 1>::from_words(&ends[1])),
+                Some(r) => {
+                    prefetch(self.upper[0], i + STEPS);
+                    prefetch(self.upper[1], i + STEPS);
+                    let upper = [load(&self.upper[0][i]), load(&self.upper[1][i])];
+                    let [low, high] = between(&ends, &upper, r);
+                    store(&low.into_words(), &mut self.low[i]);
+                    store(&high.into_words(), &mut self.high[i]);
+                    (low, high)
+                }
+            };
+            slope[v] = high.sub::<1>(low).carry();
+            at[v] = low.widen();
+        }
     }
 }
 
@@ -278,21 +302,36 @@ fn add_bundle<F: Modulus>(
     vectors: usize,
 ) {
     for v in (0..vectors).step_by(2) {
-        match eq {
-            None => add_terms(inner, bundle, values, v),
-            Some(eq) if bundle.factors == 1 => {
-                for term in &bundle.terms {
-                    let value = &values[term[0]];
-                    inner.add([&eq[v], &eq[v + 1]], [&value[v], &value[v + 1]]);
-                }
+        let Some(eq) = eq else {
+            add_terms(inner, bundle, values, v);
+            continue;
+        };
+        let eq = [&eq[v], &eq[v + 1]];
+        let products = match *bundle.terms {
+            [&[a]] => {
+                inner.add(eq, [&values[a][v], &values[a][v + 1]]);
+                continue;
             }
-            Some(eq) => {
-                let mut products = Sums::new();
-                add_terms(&mut products, bundle, values, v);
-                let [a, b] = products.reduce::<{ MOST_TERMS * 4 }, 2>();
-                inner.add([&eq[v], &eq[v + 1]], [&a.factor::<2>(), &b.factor::<2>()]);
+            // The shapes of `eq * (a b - c)` and of the fraction tree's levels keep their sums in registers.
+            [&[a, b]] => {
+                let mut sums = Sums::new();
+                sums.add([&values[a][v], &values[a][v + 1]], [&values[b][v], &values[b][v + 1]]);
+                sums
             }
-        }
+            [&[a, b], &[c, d]] => {
+                let mut sums = Sums::new();
+                sums.add([&values[a][v], &values[a][v + 1]], [&values[b][v], &values[b][v + 1]]);
+                sums.add([&values[c][v], &values[c][v + 1]], [&values[d][v], &values[d][v + 1]]);
+                sums
+            }
+            _ => {
+                let mut sums = Sums::new();
+                add_terms(&mut sums, bundle, values, v);
+                sums
+            }
+        };
+        let [a, b] = products.reduce::<{ MOST_TERMS * 4 }, 2>();
+        inner.add(eq, [&a.factor::<2>(), &b.factor::<2>()]);
     }
 }
 
