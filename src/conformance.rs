@@ -29,7 +29,7 @@ use crate::{Backend, Element, Error, Fr, Memory, Result, Scalar};
 /// Cases of [`Cuda`](crate::Cuda)'s host side.
 #[cfg(feature = "cuda")]
 pub mod cuda {
-    pub use crate::cuda::cases::{cases, fatal_cases};
+    pub use crate::cuda::cases::{cases, fatal_cases, large_cases};
 }
 pub mod lookup;
 pub mod matrix;

@@ -7,6 +7,7 @@ mod lookup;
 
 use std::env;
 use std::process::{Command, ExitCode};
+use std::sync::{Mutex, PoisonError};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use zkmill::Cuda;
@@ -14,6 +15,9 @@ use zkmill::conformance::{Case, cuda};
 
 /// Names the case that a process of its own runs, instead of all tests.
 const ALONE: &str = "ZKMILL_TEST_CUDA_CASE";
+
+/// Held by cases that take more than half of what is free, of which two at a time would find too little.
+static MOST_MEMORY: Mutex<()> = Mutex::new(());
 
 fn main() -> ExitCode {
     if let Ok(name) = env::var(ALONE) {
@@ -34,8 +38,18 @@ fn main() -> ExitCode {
             Ok(())
         }));
     }
+    for Case { family, name, .. } in cuda::large_cases() {
+        trials.push(Trial::test(format!("{family}::{name}"), move || {
+            let _one_at_a_time = MOST_MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+            in_another_process(Command::new(env::current_exe()?).env(ALONE, name))
+        }));
+    }
     for Case { family, name, .. } in cuda::fatal_cases() {
-        trials.push(Trial::test(format!("{family}::{name}"), move || in_another_process(name)));
+        trials.push(Trial::test(format!("{family}::{name}"), move || {
+            // The emulated driver would end the process with this status for the very fault that is asked for.
+            let mut command = Command::new(env::current_exe()?);
+            in_another_process(command.env(ALONE, name).env_remove("CUDA_EMULATOR_EXIT_CODE"))
+        }));
     }
     if let Some(error) = missing {
         let skipped = |trial: Trial| trial.with_kind(format!("skipped: {error}")).with_ignored_flag(true);
@@ -44,9 +58,10 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// Runs one case, after which nothing on the device works.
+/// Runs one case and nothing else.
 fn alone(name: &str) -> ExitCode {
-    let case = cuda::fatal_cases().into_iter().find(|case| case.name == name).expect("a case of this name");
+    let mut cases = cuda::large_cases().into_iter().chain(cuda::fatal_cases());
+    let case = cases.find(|case| case.name == name).expect("a case of this name");
     {
         let cuda = Cuda::new().expect("the parent had one");
         (case.run)(&cuda);
@@ -56,12 +71,10 @@ fn alone(name: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn in_another_process(name: &str) -> Result<(), Failed> {
-    let mut command = Command::new(env::current_exe()?);
-    // The emulated driver would end the process with this status for the very fault that is asked for.
-    let output = command.env(ALONE, name).env_remove("CUDA_EMULATOR_EXIT_CODE").output()?;
+fn in_another_process(command: &mut Command) -> Result<(), Failed> {
+    let output = command.output()?;
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    // Nor may there be one of its messages about memory that was never given back.
+    // The emulated driver's messages about memory that was never given back do not end a process.
     if !output.status.success() || text.contains("leak:") {
         return Err(format!("{}\n{text}", output.status).into());
     }

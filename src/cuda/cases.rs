@@ -1,7 +1,7 @@
 //! The host side's own cases: what the suite for every backend cannot ask for.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Barrier, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 
 use ark_ff::UniformRand;
@@ -50,14 +50,18 @@ pub fn cases() -> Vec<Case<Cuda>> {
         several_values
         foreign_buffers
         limits
-        exhausted_memory
-        memory_freed_elsewhere
         refused_launches
     };
     cases.extend(super::field_cases::cases());
     cases.extend(super::msm::cases::cases());
     cases.extend(super::ntt::cases());
     cases
+}
+
+/// Cases that take most of the device's memory, so that what others hold, or give back meanwhile, would change them: each needs a
+/// process of its own, and no two can run at a time.
+pub fn large_cases() -> Vec<Case<Cuda>> {
+    list! { "host", exhausted_memory memory_freed_elsewhere }
 }
 
 /// Cases after which the device's context is lost: each needs a process of its own.
@@ -385,9 +389,6 @@ fn limits(_: &Cuda) {
     assert!(cuda.alloc::<u8>("all", 10_000).is_ok());
 }
 
-/// Held by cases that take more than half of what is free, of which two at a time would find too little.
-static MOST_MEMORY: Mutex<()> = Mutex::new(());
-
 /// Bytes that can be allocated.
 fn free_bytes(cuda: &Cuda) -> usize {
     match cuda.scratch::<u8>("everything", 1 << 60) {
@@ -401,8 +402,6 @@ fn free_bytes(cuda: &Cuda) -> usize {
 
 /// The device's own memory ends with an error too, and is there again after a drop.
 fn exhausted_memory(cuda: &Cuda) {
-    let _alone = MOST_MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
-    // Other tests may use the device as well.
     let most = free_bytes(cuda) / 8 * 5;
     let first = cuda.scratch::<u8>("first", most).expect("five eighths of what is free");
     match cuda.scratch::<u8>("second", most) {
@@ -418,7 +417,6 @@ fn exhausted_memory(cuda: &Cuda) {
 
 /// Memory that another queue has freed, but not yet come to, is waited for rather than refused.
 fn memory_freed_elsewhere(cuda: &Cuda) {
-    let _alone = MOST_MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
     let most = free_bytes(cuda) / 8 * 5;
     for _ in 0..3 {
         let (gone, kept) = cuda
