@@ -20,6 +20,7 @@ use std::ops::Range;
 use ark_ff::PrimeField;
 use rayon::prelude::*;
 
+use crate::cpu::Tier;
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::field::ifma::Ifma;
 #[cfg(target_arch = "x86_64")]
@@ -181,7 +182,7 @@ impl<'a, F: PrimeField, S: Scalar<F>> Prepared<'a, F, S> {
     ///
     /// # Panics
     /// If it is less.
-    pub fn new(scalars: &'a [S], room: &'a mut [u32]) -> (Sizes, Self) {
+    pub fn new(tier: Tier, scalars: &'a [S], room: &'a mut [u32]) -> (Sizes, Self) {
         if !Self::IS_WIDE {
             let measure = |part: &[S]| {
                 let mut sizes = Sizes::EMPTY;
@@ -199,7 +200,7 @@ impl<'a, F: PrimeField, S: Scalar<F>> Prepared<'a, F, S> {
         let measure = |(words, scalars): (&mut [u32], &[S])| {
             let mut words = words.chunks_exact_mut(scalars.len());
             let mut words = std::array::from_fn(|_| words.next().unwrap_or_default());
-            to_signed::<F, S>(scalars, &mut words);
+            to_signed::<F, S>(tier, scalars, &mut words);
             let mut sizes = Sizes::EMPTY;
             for (i, &top) in words[WORDS - 1].iter().enumerate() {
                 sizes.count_signed(top, || words.each_ref().map(|words| words[i]));
@@ -215,9 +216,10 @@ impl<'a, F: PrimeField, S: Scalar<F>> Prepared<'a, F, S> {
     ///
     /// # Panics
     /// If `out` is not as long as the range.
-    pub fn read(&self, digit: &Digit, range: Range<usize>, out: &mut [Code]) {
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
+    pub fn read(&self, tier: Tier, digit: &Digit, range: Range<usize>, out: &mut [Code]) {
         #[cfg(target_arch = "x86_64")]
-        if Ifma::new().is_some() {
+        if tier == Tier::Ifma && Ifma::new().is_some() {
             // SAFETY: the processor has the instructions.
             return unsafe { self.read_avx512(digit, range, out) };
         }
@@ -291,9 +293,12 @@ impl<'a, F: PrimeField, S: Scalar<F>> Prepared<'a, F, S> {
 }
 
 /// Writes scalars in two's complement, word by word.
-fn to_signed<F: PrimeField, S: Scalar<F>>(scalars: &[S], words: &mut [&mut [u32]; WORDS]) {
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
+fn to_signed<F: PrimeField, S: Scalar<F>>(tier: Tier, scalars: &[S], words: &mut [&mut [u32]; WORDS]) {
     #[cfg(target_arch = "x86_64")]
-    if let (Some(elements), Some(ifma)) = (elements(scalars), Ifma::new()) {
+    if tier == Tier::Ifma
+        && let (Some(elements), Some(ifma)) = (elements(scalars), Ifma::new())
+    {
         return super::ifma::scalars::to_signed(ifma, elements, words);
     }
     for (i, scalar) in scalars.iter().enumerate() {
@@ -338,8 +343,12 @@ mod tests {
     }
 
     fn recompose<S: Scalar + Scalar<Fr>>(scalars: &[S]) {
+        Tier::ALL.iter().for_each(|&tier| recompose_on(tier, scalars));
+    }
+
+    fn recompose_on<S: Scalar + Scalar<Fr>>(tier: Tier, scalars: &[S]) {
         let mut room = vec![0; Prepared::<Fr, S>::room(scalars)];
-        let (sizes, prepared) = Prepared::<Fr, S>::new(scalars, &mut room);
+        let (sizes, prepared) = Prepared::<Fr, S>::new(tier, scalars, &mut room);
         let bits = sizes.bits();
         assert_eq!(sizes.zeros + sizes.nonzero(), scalars.len());
         assert_eq!(sizes.at_least()[0], sizes.nonzero());
@@ -348,7 +357,7 @@ mod tests {
             let mut values = vec![Fr::ZERO; scalars.len()];
             for digit in &digits {
                 let mut read = vec![Code::default(); scalars.len()];
-                prepared.read(digit, 0..scalars.len(), &mut read);
+                prepared.read(tier, digit, 0..scalars.len(), &mut read);
                 let mut anywhere = vec![Code::default(); scalars.len()];
                 prepared.read_anywhere(digit, 0..scalars.len(), &mut anywhere);
                 assert_eq!(read, anywhere);
@@ -394,7 +403,7 @@ mod tests {
 
     #[test]
     fn sizes_round_up_to_powers_of_two() {
-        let size = |v: Fr| Prepared::<Fr, Fr>::new(&[v], &mut [0; WORDS]).0.bits();
+        let size = |v: Fr| Prepared::<Fr, Fr>::new(Tier::Portable, &[v], &mut [0; WORDS]).0.bits();
         let two = Fr::from(2u64);
         for k in 0..250u32 {
             let power = two.pow([k as u64]);
@@ -403,7 +412,7 @@ mod tests {
             assert_eq!(size(power + Fr::ONE), k + 2);
         }
         assert_eq!(size(Fr::ZERO), 0);
-        assert_eq!(Prepared::<Fr, i8>::new(&[i8::MIN, i8::MAX], &mut []).0.bits(), 8);
+        assert_eq!(Prepared::<Fr, i8>::new(Tier::Portable, &[i8::MIN, i8::MAX], &mut []).0.bits(), 8);
     }
 
     #[test]
@@ -415,17 +424,22 @@ mod tests {
             scalars.push(scalars[i - 100] + scalars[i - 99]);
         }
         let mut room = vec![0; Prepared::<Fr, Fr>::room(&scalars)];
-        let prepared = Prepared::new(&scalars, &mut room).1;
+        let prepared = Prepared::new(Tier::Ifma, &scalars, &mut room).1;
         let digit = Digit { offset: 120, width: 13, last: false, level: 0, set: 0 };
         let mut each = vec![Code::default(); len];
         for (scalar, code) in scalars.chunks(1).zip(&mut each) {
-            Prepared::new(scalar, &mut [0; WORDS]).1.read(&digit, 0..1, std::slice::from_mut(code));
+            Prepared::new(Tier::Portable, scalar, &mut [0; WORDS]).1.read(
+                Tier::Portable,
+                &digit,
+                0..1,
+                std::slice::from_mut(code),
+            );
         }
         for range in
             [0..len, 3..PART, 3..PART + 1, PART..2 * PART, PART - 1..2 * PART + 1, 2 * PART + 76..len]
         {
             let mut codes = vec![Code::default(); range.len()];
-            prepared.read(&digit, range.clone(), &mut codes);
+            prepared.read(Tier::Ifma, &digit, range.clone(), &mut codes);
             assert!(codes == each[range.clone()], "{range:?}");
         }
     }
@@ -433,7 +447,7 @@ mod tests {
     #[test]
     fn long_lists_count_the_same() {
         let scalars: Vec<i16> = (0..20_000).map(|i| (i * 7919 % 65_536 - 32_768) as i16).collect();
-        let whole = Prepared::<Fr, i16>::new(&scalars, &mut []).0;
+        let whole = Prepared::<Fr, i16>::new(Tier::Portable, &scalars, &mut []).0;
         assert_eq!(whole.nonzero(), scalars.iter().filter(|&&s| s != 0).count());
         assert_eq!(whole.bits(), 16);
     }

@@ -135,7 +135,7 @@ where
         .par_iter()
         .zip(rooms)
         .map(|(scalars, room)| {
-            let (sizes, scalars) = Prepared::new(scalars, room);
+            let (sizes, scalars) = Prepared::new(R::TIER, scalars, room);
             // The threads an item can expect for itself.
             let share = (threads * sizes.len()).div_ceil(total.max(1)).max(1);
             let plan = Plan::choose(&sizes, bases.stock(), share, &R::COSTS)?;
@@ -303,7 +303,7 @@ impl<C: CpuCurve, R: RunSums<Field = C::Field>> Worker<C, R> {
     ) {
         let digits = item.plan.digits.iter().filter(|digit| digit.set == slot.set);
         let shape = (slot.range.start, slot.range.len(), bases.len());
-        let read = |digit: &_, range, out: &mut [Code]| item.scalars.read(digit, range, out);
+        let read = |digit: &_, range, out: &mut [Code]| item.scalars.read(R::TIER, digit, range, out);
         let Self { runs, sorter, entries, lengths, buckets, .. } = self;
         let parts = sorter.partition(bits, digits, shape, read);
         for part in 0..parts {
@@ -328,7 +328,7 @@ impl<C: CpuCurve, R: RunSums<Field = C::Field>> Worker<C, R> {
     ) {
         for digit in item.plan.digits.iter().filter(|digit| digit.set == slot.set) {
             self.digits.resize(slot.range.len(), Code::default());
-            item.scalars.read(digit, slot.range.clone(), &mut self.digits);
+            item.scalars.read(R::TIER, digit, slot.range.clone(), &mut self.digits);
             let row = digit.level * bases;
             self.entries.extend(
                 slot.range.clone().zip(&self.digits).filter(|(_, digit)| !digit.is_zero()).map(

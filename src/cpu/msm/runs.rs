@@ -12,12 +12,15 @@
 use super::add::{Entry, Operands, PortableAdder};
 use super::plan::Costs;
 use super::point::Point;
+use crate::cpu::Tier;
 use crate::cpu::field::LazyField;
 
 /// Sums over runs of points.
 pub trait RunSums: Default + Send + 'static {
     /// The coordinates.
     type Field;
+    /// The tier they are of, which reads scalars too.
+    const TIER: Tier;
     /// What sums cost.
     const COSTS: Costs;
 
@@ -61,6 +64,7 @@ impl<F: LazyField> Default for Runs<F> {
 
 impl<F: LazyField> RunSums for Runs<F> {
     type Field = F;
+    const TIER: Tier = Tier::Portable;
     const COSTS: Costs = Costs::PORTABLE;
 
     fn sum(&mut self, table: &[Point<F>], entries: &[Entry], lengths: &[usize], out: &mut Vec<Point<F>>) {

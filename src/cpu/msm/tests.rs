@@ -312,8 +312,9 @@ fn bad_input_is_refused() {
 fn plans() {
     let plain = Stock { copies: 1, shift: 254, levels: 0 };
     let mut rng = rng(17);
-    let sizes =
-        |len: usize, rng: &mut Rng| Prepared::<Fr, i8>::new(&random(len, rng, |word| word as i8), &mut []).0;
+    let sizes = |len: usize, rng: &mut Rng| {
+        Prepared::<Fr, i8>::new(Tier::Portable, &random(len, rng, |word| word as i8), &mut []).0
+    };
     // Enough one-byte scalars: one digit each. The last one's weights reach 128.
     let plan = Plan::choose(&sizes(1 << 14, &mut rng), plain, 1, &Costs::PORTABLE).unwrap();
     assert_eq!((plan.digits.len(), plan.ranges, plan.method), (1, 1, Method::Buckets(8)));
@@ -327,7 +328,15 @@ fn plans() {
         Plan::choose(&sizes(1 << 17, &mut rng), tables, 1, &Costs::PORTABLE).unwrap().method,
         Method::Buckets(8)
     );
-    assert!(Plan::choose(&Prepared::<Fr, i8>::new(&[0; 9], &mut []).0, plain, 1, &Costs::PORTABLE).is_none());
+    assert!(
+        Plan::choose(
+            &Prepared::<Fr, i8>::new(Tier::Portable, &[0; 9], &mut []).0,
+            plain,
+            1,
+            &Costs::PORTABLE
+        )
+        .is_none()
+    );
     // One set on many threads is split by ranges.
     let many = Plan::choose(&sizes(1 << 14, &mut rng), plain, 8, &Costs::PORTABLE).unwrap();
     assert!(many.ranges >= 8 && many.sets == 1, "{many:?}");
@@ -348,7 +357,7 @@ fn plans() {
     );
     // Shifted copies of 16 bits: one set of buckets takes all digits.
     let scalars = fields(1 << 12, &mut rng);
-    let wide = Prepared::<Fr, Fr>::new(&scalars, &mut vec![0; 8 * scalars.len()]).0;
+    let wide = Prepared::<Fr, Fr>::new(Tier::Portable, &scalars, &mut vec![0; 8 * scalars.len()]).0;
     let copies = Stock { copies: 16, shift: 16, levels: 0 };
     let plan = Plan::choose(&wide, copies, 1, &Costs::PORTABLE).unwrap();
     assert!(plan.sets <= 2, "{plan:?}");

@@ -25,6 +25,7 @@ use super::add::{Entry, Operands};
 use super::plan::Costs;
 use super::point::Point;
 use super::runs::{RunSums, Runs};
+use crate::cpu::Tier;
 use crate::cpu::field::ifma::Ifma;
 use crate::cpu::field::{LazyField, prefetch};
 use adder::{DEPTH, Row, Slots};
@@ -97,6 +98,7 @@ impl<F: LazyField, const D: usize> Default for LaneSums<F, D> {
 
 impl<F: LazyField, const D: usize> RunSums for LaneSums<F, D> {
     type Field = F;
+    const TIER: Tier = Tier::Ifma;
     const COSTS: Costs = Costs::LANES;
 
     fn sum(&mut self, table: &[Point<F>], entries: &[Entry], lengths: &[usize], out: &mut Vec<Point<F>>) {
